@@ -1,0 +1,72 @@
+# Each target does its own set-up: on a fresh machine `make demo` and `make test` work as they stand.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The distribution's python is what packages are built with; anything from 3.11 on will do.
+PYTHON ?= $(shell for p in /usr/bin/python3 python3.13 python3.12 python3.11 python3; do \
+	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && { command -v $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+RUST_SOURCES := $(shell find src/engine src/engine-py src/knowledge -name '*.rs' -o -name '*.toml' -o -name '*.tsv') src/Cargo.toml src/Cargo.lock
+
+.PHONY: help
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
+
+.PHONY: tools
+tools:
+	@tools/need-tools "$(PYTHON)"
+
+$(VENV)/.dev: pyproject.toml | tools
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python tools/dev-requirements.py pyproject.toml > $(VENV)/requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r $(VENV)/requirements.txt
+	touch $@
+
+$(VENV)/.built: $(VENV)/.dev $(RUST_SOURCES)
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --locked --quiet
+	touch $@
+
+.PHONY: dev
+dev: $(VENV)/.built ## build the engine into .venv
+
+.PHONY: lint
+lint: dev ## every static check
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	MYPYPATH=src $(BIN)/stubtest audisp_pyaudit._engine
+	$(BIN)/python src/knowledge/document.py --check
+	cd src && cargo fmt --check
+	cd src && cargo clippy --release --locked --all-targets -- -D warnings
+
+.PHONY: test-tools
+test-tools: # libauparse is what our reading is compared with; it is a library, nothing is started
+	@ldconfig -p | grep -q libauparse.so.0 || { \
+		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends libauparse0 >/dev/null; \
+		else echo 'libauparse0 is missing: the differential test will be skipped'; fi; }
+
+.PHONY: test
+test: dev test-tools ## everything that is tested; installs what the tests need
+	cd src && cargo test --release --locked --quiet
+	$(BIN)/pytest
+
+.PHONY: demo
+demo: dev ## a real log through the plugin, seen at the other end
+	@PATH=$(abspath $(BIN)):$$PATH tools/demo
+
+.PHONY: bench
+bench: dev ## cost per event beside laurel and auparse, in one run
+	$(BIN)/python bench/figure.py
+
+.PHONY: knowledge-update
+knowledge-update: $(VENV)/.dev ## refresh what was extracted from the kernel's headers (needs Debian's archive)
+	rm -rf build/headers && mkdir -p build/headers
+	$(BIN)/python src/knowledge/extract.py --download build/headers
+	$(BIN)/python src/knowledge/extract.py $$(for deb in build/headers/*.deb; do echo "--deb $$deb"; done) --out src/knowledge/data
+	$(BIN)/python src/knowledge/document.py
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(VENV) src/target build dist src/audisp_pyaudit/*.so

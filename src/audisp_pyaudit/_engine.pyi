@@ -1,0 +1,117 @@
+"""The engine (Rust): bytes of auditd's string protocol in, frames of encoded event documents out.
+
+Options of `Engine`, a dict; every key but `host` has a default:
+
+- `host`: `{"name": str, "id": str, "nodes": [str]}`; `id` is the machine-id, `nodes` are more names of this host
+- `process_start_ms`: int, part of the ids of our own documents
+- `encodings`: list of `"json"`, `"msgpack"`
+- `include_raw`: `"never"`, `"unparsed"`, `"always"`
+- `names`: `"ask"` (use `wants` and `tell`) or `"off"` (only names that the records carry)
+- `limits`: `line_bytes`, `events`, `event_records`, `event_bytes`, `held_bytes`
+- `timing`: `grace_ms`, `event_timeout_ms`, `idle_ms`, `name_wait_ms`, `name_ttl_ms`, `name_negative_ttl_ms`
+- `sinks`: list of names; a sink's index is its bit in a frame's routes
+- `rules`: list of `{"name": str, "match": {field: [value]}, "drop": bool, "route": [sink] | None}`
+"""
+
+from typing import Literal, final
+
+_Framing = Literal["json-lines", "msgpack", "json-prefixed", "msgpack-prefixed"]
+
+__version__: str
+__all__ = ["Engine", "Frame", "Frames", "__version__"]
+
+@final
+class Engine:
+    """Records in, frames out; no I/O, no clock. Content never raises.
+
+    Raises:
+        ValueError: an option or the state cannot be used; says which and why.
+    """
+
+    def __new__(cls, options: dict[str, object], state: bytes | None = None) -> Engine: ...
+    def feed(self, chunk: bytes) -> Frames:
+        """Take bytes of the stream, in chunks of any size."""
+
+    def feed_unparsed(self, line: bytes) -> Frames:
+        """Take one line that made the engine fail: it is published as it is."""
+
+    def tick(self, now_ms: int) -> Frames:
+        """Tell the time in monotonic milliseconds; publishes what has waited long enough."""
+
+    def close(self) -> Frames:
+        """End the stream: publish everything that is held."""
+
+    def wants(self) -> list[tuple[str, str]]:
+        """User and group ids whose names events wait for: (`uid` or `gid`, number); each is asked for once."""
+
+    def tell(self, kind: str, key: str, value: str | None) -> None:
+        """Answer `wants`; None for an id that has no name. The events come with the next frames."""
+
+    def state(self) -> bytes:
+        """What the next process needs to go on where this one is."""
+
+    def stats(self) -> dict[str, int]:
+        """Counters; records_in + records_restored = published + held + end_of_event + filtered."""
+
+@final
+class Frames:
+    """A batch of encoded events, in order."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Frame: ...
+    def blob(self, framing: _Framing, sink: int | None = None) -> bytes:
+        """Documents joined: all, or those routed to the sink with this index.
+
+        `json-lines` ends each with a newline, `msgpack` puts one after the other, `*-prefixed` puts the length
+        before each as a big-endian 32-bit number.
+
+        Raises:
+            ValueError: the engine was not asked for this encoding, or there is no such framing or sink.
+        """
+
+    def count_for(self, sink: int) -> int:
+        """How many frames are routed to the sink with this index."""
+
+@final
+class Frame:
+    """One encoded event and what its consumers need to know without opening it."""
+
+    @property
+    def id(self) -> str:
+        """event.id."""
+
+    @property
+    def time_ms(self) -> int:
+        """Time of the event in milliseconds since 1970."""
+
+    @property
+    def host(self) -> str:
+        """host.name."""
+
+    @property
+    def session(self) -> str | None:
+        """auditd.session."""
+
+    @property
+    def klass(self) -> str:
+        """`keep` for what outlives other events when something has to be dropped, else `normal`."""
+
+    @property
+    def category(self) -> str:
+        """First of event.category; empty for our own documents."""
+
+    @property
+    def records(self) -> int:
+        """How many records it holds; 0 for our own documents but unparsed lines."""
+
+    @property
+    def routes(self) -> int:
+        """Bit n is set if it goes to sink n."""
+
+    @property
+    def json(self) -> bytes | None:
+        """The document as JSON text, if the engine was asked for it."""
+
+    @property
+    def msgpack(self) -> bytes | None:
+        """The document as msgpack, if the engine was asked for it."""

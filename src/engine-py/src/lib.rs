@@ -1,0 +1,351 @@
+//! The seam: the engine as the Python module `audisp_pyaudit._engine`.
+//!
+//! Bytes in, frames out; the interpreter lock is released while the engine works. Nothing is decided here.
+#![forbid(unsafe_code)]
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use pyaudit_engine as engine;
+use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList};
+
+#[pymodule]
+fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Engine>()?;
+    module.add_class::<Frames>()?;
+    module.add_class::<Frame>()?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))
+}
+
+#[pyclass(module = "audisp_pyaudit._engine", frozen)]
+struct Engine {
+    engine: Mutex<engine::Engine>,
+}
+
+impl Engine {
+    /// After a panic the engine's insides may be half changed: the caller has to build a fresh one.
+    fn lock(&self) -> PyResult<MutexGuard<'_, engine::Engine>> {
+        self.engine.lock().map_err(|_| PyRuntimeError::new_err("the engine failed before; build a fresh one"))
+    }
+
+    fn frames(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut engine::Engine) -> engine::Frames + Send,
+    ) -> PyResult<Frames> {
+        let frames = py.detach(|| Ok::<_, PyErr>(work(&mut *self.lock()?)))?;
+        Ok(Frames { frames: Arc::new(frames) })
+    }
+}
+
+#[pymethods]
+impl Engine {
+    #[new]
+    #[pyo3(signature = (options, state=None))]
+    fn new(options: &Bound<'_, PyDict>, state: Option<&[u8]>) -> PyResult<Self> {
+        let mut inner = engine::Engine::new(read_options(options)?).map_err(PyValueError::new_err)?;
+        if let Some(state) = state {
+            inner.restore(state).map_err(|e| PyValueError::new_err(e.to_string()))?;
+        }
+        Ok(Self { engine: Mutex::new(inner) })
+    }
+
+    fn feed(&self, py: Python<'_>, chunk: &[u8]) -> PyResult<Frames> {
+        self.frames(py, |engine| engine.feed(chunk))
+    }
+
+    fn feed_unparsed(&self, py: Python<'_>, line: &[u8]) -> PyResult<Frames> {
+        self.frames(py, |engine| engine.feed_unparsed(line))
+    }
+
+    fn tick(&self, py: Python<'_>, now_ms: u64) -> PyResult<Frames> {
+        self.frames(py, |engine| engine.tick(now_ms))
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<Frames> {
+        self.frames(py, engine::Engine::close)
+    }
+
+    fn wants(&self) -> PyResult<Vec<(&'static str, String)>> {
+        let wants = self.lock()?.wants();
+        Ok(wants.into_iter().map(|(kind, id)| (kind.as_str(), id.to_string())).collect())
+    }
+
+    #[pyo3(signature = (kind, key, value))]
+    fn tell(&self, kind: &str, key: &str, value: Option<&str>) -> PyResult<()> {
+        let kind = match kind {
+            "uid" => engine::NameKind::User,
+            "gid" => engine::NameKind::Group,
+            _ => return Err(PyValueError::new_err(format!("kind is uid or gid, not {kind:?}"))),
+        };
+        let id = key.parse().map_err(|_| PyValueError::new_err(format!("key is no user or group id: {key:?}")))?;
+        self.lock()?.tell(kind, id, value);
+        Ok(())
+    }
+
+    fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let state = self.lock()?.state();
+        Ok(PyBytes::new(py, &state))
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = self.lock()?.stats();
+        let dict = PyDict::new(py);
+        for (name, value) in stats.entries() {
+            dict.set_item(name, value)?;
+        }
+        Ok(dict)
+    }
+}
+
+#[pyclass(module = "audisp_pyaudit._engine", frozen, sequence)]
+struct Frames {
+    frames: Arc<engine::Frames>,
+}
+
+#[pymethods]
+impl Frames {
+    fn __len__(&self) -> usize {
+        self.frames.len()
+    }
+
+    fn __getitem__(&self, index: isize) -> PyResult<Frame> {
+        let index = if index < 0 { index + self.frames.len() as isize } else { index };
+        let index = usize::try_from(index).ok().filter(|&index| index < self.frames.len());
+        let index = index.ok_or_else(|| PyIndexError::new_err("there is no such frame"))?;
+        Ok(Frame { frames: Arc::clone(&self.frames), index })
+    }
+
+    #[pyo3(signature = (framing, sink=None))]
+    fn blob<'py>(&self, py: Python<'py>, framing: &str, sink: Option<u32>) -> PyResult<Bound<'py, PyBytes>> {
+        let kind = match framing {
+            "json-lines" => engine::Framing::JsonLines,
+            "msgpack" => engine::Framing::Msgpack,
+            "json-prefixed" => engine::Framing::JsonPrefixed,
+            "msgpack-prefixed" => engine::Framing::MsgpackPrefixed,
+            _ => return Err(PyValueError::new_err(format!("there is no framing {framing:?}"))),
+        };
+        check_sink(sink)?;
+        let blob = self.frames.blob(kind, sink);
+        let blob =
+            blob.ok_or_else(|| PyValueError::new_err(format!("{framing} was not among the engine's encodings")))?;
+        Ok(PyBytes::new(py, &blob))
+    }
+
+    fn count_for(&self, sink: u32) -> PyResult<usize> {
+        check_sink(Some(sink))?;
+        Ok(self.frames.count_for(sink))
+    }
+}
+
+fn check_sink(sink: Option<u32>) -> PyResult<()> {
+    match sink {
+        Some(64..) => Err(PyValueError::new_err("a sink's index is at most 63")),
+        _ => Ok(()),
+    }
+}
+
+#[pyclass(module = "audisp_pyaudit._engine", frozen)]
+struct Frame {
+    frames: Arc<engine::Frames>,
+    index: usize,
+}
+
+impl Frame {
+    fn view(&self) -> engine::Frame<'_> {
+        self.frames.get(self.index).expect("a Frame is made with an index that exists")
+    }
+}
+
+#[pymethods]
+impl Frame {
+    #[getter]
+    fn id(&self) -> &str {
+        self.view().id
+    }
+
+    #[getter]
+    fn host(&self) -> &str {
+        self.view().host
+    }
+
+    #[getter]
+    fn session(&self) -> Option<&str> {
+        self.view().session
+    }
+
+    #[getter]
+    fn category(&self) -> &'static str {
+        self.view().category
+    }
+
+    #[getter]
+    fn time_ms(&self) -> i64 {
+        self.view().time_ms
+    }
+
+    #[getter]
+    fn klass(&self) -> &'static str {
+        if self.view().keep {
+            "keep"
+        } else {
+            "normal"
+        }
+    }
+
+    #[getter]
+    fn records(&self) -> u32 {
+        self.view().records
+    }
+
+    #[getter]
+    fn routes(&self) -> u64 {
+        self.view().routes
+    }
+
+    #[getter]
+    fn json<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.view().json.map(|bytes| PyBytes::new(py, bytes))
+    }
+
+    #[getter]
+    fn msgpack<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.view().msgpack.map(|bytes| PyBytes::new(py, bytes))
+    }
+}
+
+/// A value of an options dict, with the key in the error.
+fn get<'py, T>(dict: &Bound<'py, PyDict>, key: &str) -> PyResult<Option<T>>
+where
+    T: for<'a> FromPyObject<'a, 'py, Error: Into<PyErr>>,
+{
+    let Some(value) = dict.get_item(key)?.filter(|value| !value.is_none()) else { return Ok(None) };
+    value.extract().map(Some).map_err(|error: T::Error| {
+        let error: PyErr = error.into();
+        PyValueError::new_err(format!("options: {key}: {error}"))
+    })
+}
+
+fn sub_dict<'py>(dict: &Bound<'py, PyDict>, key: &str, known: &[&str]) -> PyResult<Option<Bound<'py, PyDict>>> {
+    let Some(value) = dict.get_item(key)?.filter(|value| !value.is_none()) else { return Ok(None) };
+    let value =
+        value.cast_into::<PyDict>().map_err(|_| PyValueError::new_err(format!("options: {key}: not a dict")))?;
+    check_keys(&value, key, known)?;
+    Ok(Some(value))
+}
+
+fn check_keys(dict: &Bound<'_, PyDict>, of: &str, known: &[&str]) -> PyResult<()> {
+    for key in dict.keys() {
+        let key: String = key.extract()?;
+        if !known.contains(&key.as_str()) {
+            return Err(PyValueError::new_err(format!("options: {of}: there is no {key:?}")));
+        }
+    }
+    Ok(())
+}
+
+fn read_options(dict: &Bound<'_, PyDict>) -> PyResult<engine::Options> {
+    check_keys(
+        dict,
+        "options",
+        &["host", "process_start_ms", "encodings", "include_raw", "names", "limits", "timing", "sinks", "rules"],
+    )?;
+    let mut options = engine::Options::default();
+    if let Some(host) = sub_dict(dict, "host", &["name", "id", "nodes"])? {
+        options.host.name = get(&host, "name")?.unwrap_or_default();
+        options.host.id = get(&host, "id")?.unwrap_or_default();
+        options.host.nodes = get(&host, "nodes")?.unwrap_or_default();
+    }
+    options.process_start_ms = get(dict, "process_start_ms")?.unwrap_or(0);
+    for encoding in get::<Vec<String>>(dict, "encodings")?.unwrap_or_default() {
+        match encoding.as_str() {
+            "json" => options.json = true,
+            "msgpack" => options.msgpack = true,
+            _ => return Err(PyValueError::new_err(format!("options: encodings: there is no {encoding:?}"))),
+        }
+    }
+    options.include_raw = match get::<String>(dict, "include_raw")?.as_deref() {
+        None | Some("unparsed") => engine::IncludeRaw::Unparsed,
+        Some("never") => engine::IncludeRaw::Never,
+        Some("always") => engine::IncludeRaw::Always,
+        Some(other) => return Err(PyValueError::new_err(format!("options: include_raw: there is no {other:?}"))),
+    };
+    options.ask_names = match get::<String>(dict, "names")?.as_deref() {
+        None | Some("off") => false,
+        Some("ask") => true,
+        Some(other) => return Err(PyValueError::new_err(format!("options: names: there is no {other:?}"))),
+    };
+    read_limits(dict, &mut options.limits)?;
+    read_timing(dict, &mut options.timing)?;
+    options.sinks = get(dict, "sinks")?.unwrap_or_default();
+    if let Some(rules) = dict.get_item("rules")?.filter(|rules| !rules.is_none()) {
+        let rules = rules.cast_into::<PyList>().map_err(|_| PyValueError::new_err("options: rules: not a list"))?;
+        options.rules = rules.iter().map(|rule| read_rule(&rule)).collect::<PyResult<_>>()?;
+    }
+    Ok(options)
+}
+
+fn read_limits(dict: &Bound<'_, PyDict>, limits: &mut engine::Limits) -> PyResult<()> {
+    let known = ["line_bytes", "events", "event_records", "event_bytes", "held_bytes"];
+    let Some(given) = sub_dict(dict, "limits", &known)? else { return Ok(()) };
+    let targets = [
+        &mut limits.line_bytes,
+        &mut limits.events,
+        &mut limits.event_records,
+        &mut limits.event_bytes,
+        &mut limits.held_bytes,
+    ];
+    for (key, target) in known.iter().zip(targets) {
+        if let Some(value) = get::<usize>(&given, key)? {
+            // Offsets within an event are 32-bit, and decoding may double it.
+            if value == 0 || value > 1 << 30 {
+                return Err(PyValueError::new_err(format!("options: limits: {key} is not within 1 and 2^30: {value}")));
+            }
+            *target = value;
+        }
+    }
+    Ok(())
+}
+
+fn read_timing(dict: &Bound<'_, PyDict>, timing: &mut engine::Timing) -> PyResult<()> {
+    let known = ["grace_ms", "event_timeout_ms", "idle_ms", "name_wait_ms", "name_ttl_ms", "name_negative_ttl_ms"];
+    let Some(given) = sub_dict(dict, "timing", &known)? else { return Ok(()) };
+    let number = |key: &str| -> PyResult<Option<u32>> { get(&given, key) };
+    if let Some(value) = number("grace_ms")? {
+        timing.grace_ms = i64::from(value);
+    }
+    if let Some(value) = number("event_timeout_ms")? {
+        timing.event_timeout_ms = i64::from(value);
+    }
+    for (key, target) in known[2..].iter().zip([
+        &mut timing.idle_ms,
+        &mut timing.name_wait_ms,
+        &mut timing.name_ttl_ms,
+        &mut timing.name_negative_ttl_ms,
+    ]) {
+        if let Some(value) = number(key)? {
+            *target = u64::from(value);
+        }
+    }
+    Ok(())
+}
+
+fn read_rule(rule: &Bound<'_, PyAny>) -> PyResult<engine::RuleOptions> {
+    let rule = rule.cast::<PyDict>().map_err(|_| PyValueError::new_err("options: rules: a rule is not a dict"))?;
+    check_keys(rule, "rules", &["name", "match", "drop", "route"])?;
+    let mut matches = Vec::new();
+    if let Some(given) = rule.get_item("match")? {
+        let given =
+            given.cast_into::<PyDict>().map_err(|_| PyValueError::new_err("options: rules: match is not a dict"))?;
+        for (field, values) in given.iter() {
+            matches.push((field.extract()?, values.extract()?));
+        }
+    }
+    Ok(engine::RuleOptions {
+        name: get(rule, "name")?.unwrap_or_default(),
+        matches,
+        drop: get(rule, "drop")?.unwrap_or(false),
+        route: get(rule, "route")?,
+    })
+}

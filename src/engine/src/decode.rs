@@ -1,0 +1,441 @@
+//! An event's records to its document.
+//!
+//! The SYSCALL record is read first, then the others by rising type number: who comes first owns a place of the
+//! document, what comes later and finds it taken goes to `auditd.records`. Which field goes where, and how its value is
+//! written, is knowledge (`pyaudit_knowledge`); nothing here knows a field's place by itself but those of the event.
+
+pub mod context;
+pub mod execve;
+pub mod hex;
+mod meaning;
+pub mod own;
+pub mod sockaddr;
+mod values;
+
+use std::fmt::Write as _;
+
+use pyaudit_knowledge::{field, place, record_type as types, Action, Arch, Place};
+
+use crate::assembly::{range, Event, Record};
+use crate::document::{Document, PathObject, RestRecord, Suffix, Text, TextItem};
+use crate::fields::{enriched_pairs, split_enriched, tokenize, Field, Form};
+use crate::names::{NameKind, Names};
+use crate::options::{Host, IncludeRaw};
+use crate::time::write_rfc3339;
+
+/// Version of the document's layout (`auditd.schema`).
+const SCHEMA: i64 = 1;
+const ECS_VERSION: &str = "8.17.0";
+
+/// What the engine knows about an event besides its records.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting<'a> {
+    pub host: &'a Host,
+    /// Name of the node, if it is not the local host.
+    pub foreign: Option<&'a [u8]>,
+    pub include_raw: IncludeRaw,
+    pub ask_names: bool,
+    /// Why the event is known to lack records.
+    pub incomplete: Option<&'static str>,
+}
+
+/// What the frame's header needs to know, besides what is in the document.
+#[derive(Clone, Copy, Debug)]
+pub struct Decoded {
+    /// A name is worth waiting for: decode again later.
+    pub names_missing: bool,
+    pub incomplete: bool,
+    pub action: Option<&'static Action>,
+}
+
+/// Writes an event into an empty document.
+pub fn decode(event: &Event, setting: &Setting<'_>, names: &mut Names, document: &mut Document) -> Decoded {
+    let mut decoder = Decoder {
+        event,
+        setting,
+        names,
+        document,
+        arch: None,
+        syscall: None,
+        names_missing: false,
+        arguments: execve::Arguments::default(),
+        execve_position: 0,
+        highest_item: None,
+    };
+    decoder.head();
+    decoder.records();
+    decoder.arguments();
+    let action = decoder.meaning();
+    let incomplete = decoder.completeness();
+    let names_missing = decoder.names_missing;
+    document.rest.sort_by_key(|record| record.position);
+    if !document.rest.is_empty() {
+        document.mark(place::AUDITD_RECORDS);
+    }
+    if !document.paths.is_empty() {
+        document.mark(place::AUDITD_PATHS);
+    }
+    Decoded { names_missing, incomplete, action }
+}
+
+struct Decoder<'a, 'd> {
+    event: &'a Event,
+    setting: &'a Setting<'a>,
+    names: &'d mut Names,
+    document: &'d mut Document,
+    /// Of the SYSCALL record, for records that lack one of their own.
+    arch: Option<&'static Arch>,
+    syscall: Option<&'static str>,
+    names_missing: bool,
+    arguments: execve::Arguments<'a>,
+    execve_position: usize,
+    /// Highest number of a PATH record.
+    highest_item: Option<u64>,
+}
+
+/// One record while it is read.
+#[derive(Clone, Copy)]
+struct Current<'a> {
+    position: usize,
+    record: &'a Record,
+    type_name: &'static str,
+    enriched: &'a [u8],
+}
+
+impl<'a> Decoder<'a, '_> {
+    fn head(&mut self) {
+        let key = self.event.key;
+        let start = self.document.scratch.len();
+        write_rfc3339(&mut self.document.scratch, key.time_ms);
+        let time = self.document.kept_since(start);
+        self.document.put(place::TIMESTAMP, TextItem { text: time, lossy: false });
+        own::common(self.document, self.setting);
+        let id = event_id(self.event, self.setting);
+        self.document.put_made(place::EVENT_ID, id.as_bytes());
+        self.document.put_number(place::EVENT_SEQUENCE, i64::from(key.serial));
+        self.document.put_static(place::EVENT_KIND, "event");
+        if self.event.part > 1 {
+            self.document.put_number(place::AUDITD_PART, i64::from(self.event.part));
+        }
+        if let Some(reason) = self.setting.incomplete {
+            self.document.put_static(place::AUDITD_INCOMPLETE, reason);
+        }
+        for record in &self.event.records {
+            let name = self.type_text(record);
+            let item = self.document.item(&self.event.bytes, name);
+            self.document.push(place::AUDITD_RECORD_TYPES, Some(item));
+            if record.cut {
+                self.mark_truncated("line");
+            }
+        }
+        if self.setting.include_raw == IncludeRaw::Always {
+            for record in &self.event.records {
+                let item = self.raw_item(&self.event.bytes[range(record.line)]);
+                self.document.push(place::EVENT_ORIGINAL, Some(item));
+            }
+        }
+    }
+
+    /// The document's spelling of a record's type.
+    fn type_text(&mut self, record: &Record) -> Text {
+        if let Some(known) = record.known {
+            return Text::Static(known.lower);
+        }
+        let start = self.document.scratch.len();
+        self.document.scratch.extend(self.event.bytes[range(record.type_text)].iter().map(u8::to_ascii_lowercase));
+        self.document.kept_since(start)
+    }
+
+    fn records(&mut self) {
+        let mut order: Vec<usize> = (0..self.event.records.len()).collect();
+        order.sort_by_key(|&i| {
+            let number = self.event.records[i].number();
+            (number != types::SYSCALL, number)
+        });
+        if let Some(&leader) = order.first() {
+            let name = self.type_text(&self.event.records[leader]);
+            let item = self.document.item(&self.event.bytes, name);
+            self.document.put(place::AUDITD_MESSAGE_TYPE, item);
+        }
+        let mut fields = Vec::new();
+        for position in order {
+            fields.clear();
+            self.record(position, &mut fields);
+        }
+    }
+
+    fn record(&mut self, position: usize, fields: &mut Vec<Field<'a>>) {
+        let record = &self.event.records[position];
+        let body = &self.event.bytes[record.body as usize..record.line.1 as usize];
+        let (own, enriched) = split_enriched(body);
+        if tokenize(own, fields) {
+            if let Some(last) = fields.last() {
+                let name = if last.name.is_empty() { "line".to_owned() } else { lossy(last.name) };
+                self.mark_truncated_text(name.as_bytes());
+            }
+        }
+        let current = Current { position, record, type_name: record.known.map_or("", |known| known.name), enriched };
+        match record.number() {
+            types::EXECVE => self.execve(current, fields),
+            types::PATH => self.path(current, fields),
+            _ => {
+                for (i, &field) in fields.iter().enumerate() {
+                    self.field(current, field, &fields[..i]);
+                }
+            }
+        }
+    }
+
+    fn field(&mut self, current: Current<'a>, field: Field<'a>, before: &[Field<'a>]) {
+        match pyaudit_knowledge::field(current.type_name, field.name) {
+            Some(known) => self.known(current, field, known, before),
+            None => self.rest(current, field.name, field.value, field.form),
+        }
+    }
+
+    fn execve(&mut self, current: Current<'a>, fields: &[Field<'a>]) {
+        self.execve_position = current.position;
+        for (i, &field) in fields.iter().enumerate() {
+            let taken = execve::name(field.name).is_some_and(|name| self.arguments.take(name, field.value, field.form));
+            if taken {
+                continue;
+            }
+            if field.name == b"argc" {
+                let argc = crate::header::decimal(field.value, u64::from(u32::MAX)).map(|argc| argc as u32);
+                self.arguments.argc = self.arguments.argc.or(argc);
+            }
+            if execve::name(field.name).is_some() {
+                self.rest(current, field.name, field.value, field.form);
+            } else {
+                self.field(current, field, &fields[..i]);
+            }
+        }
+    }
+
+    /// Joins the arguments and puts them into the document.
+    fn arguments(&mut self) {
+        let mut arguments = std::mem::take(&mut self.arguments);
+        if arguments.is_empty() {
+            return;
+        }
+        if let Some(argc) = arguments.argc {
+            self.document.put_number(place::PROCESS_ARGS_COUNT, i64::from(argc));
+        }
+        for (name, value) in arguments.sort() {
+            self.rest_at(self.execve_position, name.as_bytes(), value);
+        }
+        for (name, length) in arguments.lone_lengths() {
+            self.rest_at(self.execve_position, name.as_bytes(), length.to_string().as_bytes());
+        }
+        let Some(places) = arguments.places() else {
+            for (name, value) in arguments.raw() {
+                self.rest_at(self.execve_position, name.as_bytes(), value);
+            }
+            return;
+        };
+        let mut next = 0;
+        let mut missing = false;
+        self.document.open_list(place::PROCESS_ARGS);
+        for argument in arguments.joined() {
+            while next < argument.index {
+                self.document.push(place::PROCESS_ARGS, None);
+                missing = true;
+                next += 1;
+            }
+            let item = if let Some(plain) = argument.plain() {
+                self.raw_item(plain)
+            } else {
+                let start = self.document.scratch.len();
+                argument.decode(&mut self.document.scratch);
+                let text = self.document.kept_since(start);
+                self.document.item(&self.event.bytes, text)
+            };
+            if argument.cut {
+                self.mark_truncated_text(format!("a{}", argument.index).as_bytes());
+            }
+            self.document.push(place::PROCESS_ARGS, Some(item));
+            next += 1;
+        }
+        while next < places {
+            self.document.push(place::PROCESS_ARGS, None);
+            missing = true;
+            next += 1;
+        }
+        if missing {
+            self.document.put_static(place::AUDITD_INCOMPLETE, "missing");
+        }
+        self.command_line();
+    }
+
+    /// The arguments joined by one space; a missing one leaves nothing.
+    fn command_line(&mut self) {
+        let args = self.document.list(place::PROCESS_ARGS).to_vec();
+        let start = self.document.scratch.len();
+        for (i, item) in args.iter().flatten().enumerate() {
+            if i > 0 {
+                self.document.scratch.push(b' ');
+            }
+            match item.text {
+                Text::Scratch { at, length } => {
+                    self.document.scratch.extend_from_within(at as usize..(at + length) as usize);
+                }
+                Text::Raw { at, length } => {
+                    let bytes = &self.event.bytes[at as usize..(at + length) as usize];
+                    self.document.scratch.extend_from_slice(bytes);
+                }
+                Text::Static(text) => self.document.scratch.extend_from_slice(text.as_bytes()),
+            }
+        }
+        let text = self.document.kept_since(start);
+        let item = self.document.item(&self.event.bytes, text);
+        // The exact bytes are beside the arguments already.
+        self.document.put(place::PROCESS_COMMAND_LINE, TextItem { lossy: false, ..item });
+    }
+
+    fn path(&mut self, current: Current<'a>, fields: &[Field<'a>]) {
+        let mut path = PathObject::default();
+        for (i, &field) in fields.iter().enumerate() {
+            let index = pyaudit_knowledge::path_field(field.name);
+            let twice = |index: usize| path.entries.iter().any(|(key, _)| usize::from(key.index) == index);
+            match index.filter(|&index| !twice(index)) {
+                Some(index) => self.path_value(current, field, index, &fields[..i], &mut path),
+                None => self.rest(current, field.name, field.value, field.form),
+            }
+        }
+        path.entries.sort_by_key(|&(key, _)| key);
+        self.document.paths.push(path);
+    }
+
+    /// Keeps a field that has no place, with its value as far as it is known how to read it.
+    fn rest(&mut self, current: Current<'a>, name: &[u8], value: &'a [u8], form: Form) {
+        let known = field(current.type_name, name).filter(|_| form != Form::Words);
+        let value = match known {
+            Some(known) => self.readable(value, form, known.kind),
+            None => self.raw_item(value),
+        };
+        let name = if form == Form::Words { &b"text"[..] } else { name };
+        self.rest_item(current.position, name, value, Suffix::None);
+    }
+
+    fn rest_at(&mut self, position: usize, name: &[u8], value: &[u8]) {
+        let text = self.document.keep(value);
+        let item = self.document.item(&self.event.bytes, text);
+        self.rest_item(position, name, item, Suffix::None);
+    }
+
+    fn rest_item(&mut self, position: usize, name: &[u8], value: TextItem, suffix: Suffix) {
+        let name = self.document.keep(name);
+        let name = self.document.item(&self.event.bytes, name);
+        let position = position as u32;
+        if self.document.rest.last().is_none_or(|last| last.position != position) {
+            let record_type = self.type_text(&self.event.records[position as usize]);
+            self.document.rest.push(RestRecord { position, record_type, fields: Vec::new() });
+        }
+        if let Some(last) = self.document.rest.last_mut() {
+            last.fields.push((name, value, suffix));
+        }
+    }
+
+    /// Bytes that stand in the event as they are.
+    fn raw_item(&self, bytes: &'a [u8]) -> TextItem {
+        let at = bytes.as_ptr() as usize - self.event.bytes.as_ptr() as usize;
+        self.document.item(&self.event.bytes, Text::Raw { at: at as u32, length: bytes.len() as u32 })
+    }
+
+    fn mark_truncated(&mut self, name: &'static str) {
+        self.document.push(place::AUDITD_TRUNCATED, Some(TextItem { text: Text::Static(name), lossy: false }));
+    }
+
+    fn mark_truncated_text(&mut self, name: &[u8]) {
+        let text = self.document.keep(name);
+        let item = self.document.item(&self.event.bytes, text);
+        self.document.push(place::AUDITD_TRUNCATED, Some(item));
+    }
+
+    fn mark_unset(&mut self, name: &'a [u8]) {
+        let known = self.document.list(place::AUDITD_UNSET).to_vec();
+        let same = |item: &TextItem| self.document.bytes(&self.event.bytes, item.text) == name;
+        if !known.iter().flatten().any(same) {
+            let item = self.raw_item(name);
+            self.document.push(place::AUDITD_UNSET, Some(item));
+        }
+    }
+
+    /// The name that auditd wrote beside the record for a user or group id: that of the same field, the same time it
+    /// occurs. Anybody can write into some enriched parts, so it is never more than the name of that number.
+    fn enriched_name(&mut self, current: Current<'a>, field: Field<'a>, before: &[Field<'a>]) -> Option<TextItem> {
+        let nth = before.iter().filter(|other| other.name == field.name).count();
+        let same = |name: &[u8]| name.eq_ignore_ascii_case(field.name);
+        let (_, value) = enriched_pairs(current.enriched).filter(|(name, _)| same(name)).nth(nth)?;
+        if let Some(quoted) = value.strip_prefix(b"\"") {
+            let name = quoted.strip_suffix(b"\"")?;
+            return (!name.is_empty() && !name.starts_with(b"unknown(") && name != b"unset")
+                .then(|| self.raw_item(name));
+        }
+        if !hex::is_upper_hex(value) {
+            return None;
+        }
+        let start = self.document.scratch.len();
+        hex::decode(value, &mut self.document.scratch);
+        let text = self.document.kept_since(start);
+        Some(self.document.item(&self.event.bytes, text))
+    }
+
+    /// The name of a user or group: from the record, or from those that were asked for.
+    fn name_of(
+        &mut self,
+        current: Current<'a>,
+        field: Field<'a>,
+        before: &[Field<'a>],
+        kind: NameKind,
+    ) -> Option<TextItem> {
+        if let Some(name) = self.enriched_name(current, field, before) {
+            return Some(name);
+        }
+        if !self.setting.ask_names || self.setting.foreign.is_some() {
+            return None;
+        }
+        let id = crate::header::decimal(field.value, u64::from(u32::MAX))? as u32;
+        match self.names.find(kind, id) {
+            crate::names::Found::Name(name) => {
+                let text = self.document.keep(name.as_bytes());
+                Some(TextItem { text, lossy: false })
+            }
+            crate::names::Found::None => None,
+            crate::names::Found::Wait => {
+                self.names_missing = true;
+                None
+            }
+        }
+    }
+
+    /// Says that PATH records are missing. The kernel numbers those that it writes without gaps; how many there are
+    /// (`items=`) says nothing, since it hides some.
+    fn completeness(&mut self) -> bool {
+        if self.event.part == 1 && self.highest_item.is_some_and(|item| item >= self.document.paths.len() as u64) {
+            self.document.put_static(place::AUDITD_INCOMPLETE, "missing");
+        }
+        self.document.has(place::AUDITD_INCOMPLETE)
+    }
+
+    fn put_text(&mut self, at: Place, item: TextItem) -> bool {
+        self.document.put(at, item)
+    }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// `<host id>:<sec>.<ms>:<serial>`, `d` before the serial that auditd gave, `/n` for a later part.
+fn event_id(event: &Event, setting: &Setting<'_>) -> String {
+    let key = event.key;
+    let host = own::host_id(setting);
+    let daemon = if key.daemon { "d" } else { "" };
+    let (seconds, millis) = (key.time_ms.div_euclid(1000), key.time_ms.rem_euclid(1000));
+    let mut id = format!("{host}:{seconds}.{millis:03}:{daemon}{}", key.serial);
+    if event.part > 1 {
+        let _ = write!(id, "/{}", event.part); // writing to a String cannot fail
+    }
+    id
+}

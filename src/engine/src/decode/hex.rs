@@ -1,0 +1,62 @@
+//! Hex digits to bytes: how the kernel and libaudit hide bytes that would break a record.
+
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// Whether a bare value is hex: an even number of digits, at least one pair.
+pub fn is_hex(text: &[u8]) -> bool {
+    text.len() >= 2 && text.len() % 2 == 0 && text.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// The same, in upper case: what programs write bare may look like hex by chance, libaudit's hex is upper case.
+pub fn is_upper_hex(text: &[u8]) -> bool {
+    is_hex(text) && !text.iter().any(u8::is_ascii_lowercase)
+}
+
+/// Appends the bytes of a hex text; an odd last digit is left out.
+pub fn decode(text: &[u8], out: &mut Vec<u8>) {
+    out.reserve(text.len() / 2);
+    for pair in text.chunks_exact(2) {
+        if let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) {
+            out.push(high << 4 | low);
+        }
+    }
+}
+
+/// A number in hex that is all of `text`.
+pub fn number(text: &[u8]) -> Option<u64> {
+    let text = text.strip_prefix(b"0x").unwrap_or(text);
+    if text.is_empty() || text.len() > 16 {
+        return None;
+    }
+    text.iter().try_fold(0, |value, &byte| Some(value << 4 | u64::from(digit(byte)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_is_even_and_only_digits() {
+        assert!(is_hex(b"6c73") && is_hex(b"6C73"));
+        assert!(!is_hex(b"") && !is_hex(b"6") && !is_hex(b"6c7") && !is_hex(b"6c7g"));
+        assert!(is_upper_hex(b"28C3") && !is_upper_hex(b"beef"));
+    }
+
+    #[test]
+    fn decodes_bytes_and_numbers() {
+        let mut out = Vec::new();
+        decode(b"6C7300ff", &mut out);
+        assert_eq!(out, b"ls\0\xff");
+        assert_eq!(number(b"c000003e"), Some(0xc000_003e));
+        assert_eq!(number(b"0x7ffc0000"), Some(0x7ffc_0000));
+        assert_eq!(number(b"xyz"), None);
+        assert_eq!(number(b"12345678901234567"), None);
+    }
+}

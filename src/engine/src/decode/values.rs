@@ -1,0 +1,337 @@
+//! Values of fields, each kind its own way.
+
+use pyaudit_knowledge::{arch, errno, seccomp_action, signal};
+use pyaudit_knowledge::{filter_list, path_fields, place, record_type as types, Field as Known, Kind, Place};
+
+use super::{context, hex, sockaddr, Current, Decoder};
+use crate::document::{PathKey, PathObject, Suffix, Text, TextItem};
+use crate::fields::{Field, Form};
+use crate::header::decimal;
+use crate::names::NameKind;
+
+/// Highest error number the kernel returns (`MAX_ERRNO`); a lower return value is an address.
+const MAX_ERRNO: u64 = 4095;
+
+/// Unset ids: (uid_t)-1, as a program or the kernel writes it.
+fn is_unset_id(value: &[u8]) -> bool {
+    matches!(value, b"4294967295" | b"-1")
+}
+
+/// Text that says that there is nothing; only bare, since a program may really be called `?`.
+fn is_unset_text(field: Field<'_>) -> bool {
+    field.form == Form::Bare && matches!(field.value, b"(null)" | b"(none)" | b"?")
+}
+
+/// success, fail, or the word itself.
+fn result_word(value: &[u8]) -> Option<&'static str> {
+    match value {
+        b"yes" | b"success" | b"1" => Some("success"),
+        b"no" | b"failed" | b"fail" | b"failure" | b"0" => Some("fail"),
+        _ => None,
+    }
+}
+
+impl<'a> Decoder<'a, '_> {
+    /// Puts a field that the knowledge has to its place.
+    pub(super) fn known(
+        &mut self,
+        current: Current<'a>,
+        field: Field<'a>,
+        known: &'static Known,
+        before: &[Field<'a>],
+    ) {
+        if is_unset_text(field)
+            || matches!(known.kind, Kind::Uid | Kind::Gid | Kind::Session | Kind::Number) && is_unset_id(field.value)
+        {
+            self.mark_unset(field.name);
+            return;
+        }
+        let put = match known.kind {
+            Kind::Uid | Kind::Gid => self.id(current, field, known, before),
+            Kind::Key => self.keys(field, known.place),
+            Kind::Number => self.number(field, known.place),
+            Kind::Result => self.result(field, known.place),
+            Kind::Saddr => self.saddr(field),
+            Kind::Context => self.context(field),
+            Kind::Arch => {
+                self.note_arch(current, field);
+                let item = self.readable(field.value, field.form, known.kind);
+                self.put_text(known.place, item)
+            }
+            Kind::Syscall => self.syscall(field, known.place),
+            Kind::Text
+            | Kind::Escaped
+            | Kind::Account
+            | Kind::Proctitle
+            | Kind::Exit
+            | Kind::Session
+            | Kind::Signal
+            | Kind::Seccomp
+            | Kind::FilterList => {
+                let item = self.readable(field.value, field.form, known.kind);
+                self.put_text(known.place, item)
+            }
+        };
+        if !put {
+            self.rest(current, field.name, field.value, field.form);
+            if let (Kind::Uid | Kind::Gid, Some(name)) = (known.kind, self.id_name(current, field, known.kind, before))
+            {
+                self.rest_item(current.position, field.name, name, Suffix::Name);
+            }
+        }
+    }
+
+    /// A value as people read it, without asking where it goes.
+    pub(super) fn readable(&mut self, value: &'a [u8], form: Form, kind: Kind) -> TextItem {
+        let word = match kind {
+            Kind::Escaped | Kind::Key | Kind::Saddr if form == Form::Bare && hex::is_hex(value) => {
+                return if kind == Kind::Saddr { self.raw_item(value) } else { self.decoded(value) };
+            }
+            Kind::Account if form == Form::Bare && hex::is_upper_hex(value) => return self.decoded(value),
+            Kind::Proctitle => return self.title(value, form),
+            Kind::Text if form == Form::Permissions => return self.permissions(value),
+            Kind::Arch => hex::number(value).and_then(|v| arch(u32::try_from(v).ok()?)).map(|arch| arch.name),
+            Kind::Syscall => decimal(value, u64::MAX).and_then(|nr| self.arch?.syscall(nr)),
+            Kind::Exit => {
+                value.strip_prefix(b"-").and_then(|nr| decimal(nr, MAX_ERRNO)).and_then(|nr| match self.arch {
+                    Some(arch) => arch.errno(nr),
+                    None => errno(nr),
+                })
+            }
+            Kind::Signal => decimal(value, u64::MAX).and_then(signal),
+            Kind::Seccomp => hex::number(value).filter(|code| code.trailing_zeros() >= 16).and_then(seccomp_action),
+            Kind::FilterList => decimal(value, u64::MAX).and_then(filter_list),
+            _ => None,
+        };
+        match word {
+            Some(word) => TextItem { text: Text::Static(word), lossy: false },
+            None => self.raw_item(value),
+        }
+    }
+
+    fn decoded(&mut self, value: &[u8]) -> TextItem {
+        let start = self.document.scratch.len();
+        hex::decode(value, &mut self.document.scratch);
+        let text = self.document.kept_since(start);
+        self.document.item(&self.event.bytes, text)
+    }
+
+    /// A process title: NULs become one space each.
+    fn title(&mut self, value: &'a [u8], form: Form) -> TextItem {
+        if form != Form::Bare || !hex::is_hex(value) {
+            return self.raw_item(value);
+        }
+        let start = self.document.scratch.len();
+        hex::decode(value, &mut self.document.scratch);
+        for byte in &mut self.document.scratch[start..] {
+            if *byte == 0 {
+                *byte = b' ';
+            }
+        }
+        let text = self.document.kept_since(start);
+        self.document.item(&self.event.bytes, text)
+    }
+
+    /// Permissions of an AVC: the words between the braces, joined by commas.
+    fn permissions(&mut self, value: &[u8]) -> TextItem {
+        let start = self.document.scratch.len();
+        for (i, word) in value.split(|&b| b == b' ').filter(|word| !word.is_empty()).enumerate() {
+            if i > 0 {
+                self.document.scratch.push(b',');
+            }
+            self.document.scratch.extend_from_slice(word);
+        }
+        let text = self.document.kept_since(start);
+        self.document.item(&self.event.bytes, text)
+    }
+
+    fn note_arch(&mut self, current: Current<'a>, field: Field<'a>) {
+        let found = hex::number(field.value).and_then(|value| arch(u32::try_from(value).ok()?));
+        if current.record.number() == types::SYSCALL || self.arch.is_none() {
+            self.arch = found;
+        }
+    }
+
+    fn syscall(&mut self, field: Field<'a>, at: Place) -> bool {
+        let item = self.readable(field.value, field.form, Kind::Syscall);
+        if let (Text::Static(name), None) = (item.text, self.syscall) {
+            self.syscall = Some(name);
+        }
+        self.put_text(at, item)
+    }
+
+    fn id(&mut self, current: Current<'a>, field: Field<'a>, known: &'static Known, before: &[Field<'a>]) -> bool {
+        let item = self.raw_item(field.value);
+        if !self.put_text(known.place, item) {
+            return false;
+        }
+        if let Some(name) = self.id_name(current, field, known.kind, before) {
+            self.document.put(known.name_place, name);
+        }
+        true
+    }
+
+    fn id_name(
+        &mut self,
+        current: Current<'a>,
+        field: Field<'a>,
+        kind: Kind,
+        before: &[Field<'a>],
+    ) -> Option<TextItem> {
+        let kind = if kind == Kind::Gid { NameKind::Group } else { NameKind::User };
+        self.name_of(current, field, before, kind)
+    }
+
+    fn keys(&mut self, field: Field<'a>, at: Place) -> bool {
+        if self.document.has(at) {
+            return false;
+        }
+        if field.form != Form::Bare || !hex::is_hex(field.value) {
+            let item = self.raw_item(field.value);
+            self.document.push(at, Some(item));
+            return true;
+        }
+        let mut keys = Vec::new();
+        hex::decode(field.value, &mut keys);
+        // Every key is followed by the separator when there are several.
+        for key in keys.strip_suffix(b"\x01").unwrap_or(&keys).split(|&b| b == 1) {
+            let text = self.document.keep(key);
+            let item = self.document.item(&self.event.bytes, text);
+            self.document.push(at, Some(item));
+        }
+        true
+    }
+
+    fn number(&mut self, field: Field<'a>, at: Place) -> bool {
+        match decimal(field.value, i64::MAX as u64) {
+            // The number has to give the same text again: no leading zeros.
+            Some(number) if field.value.len() == 1 || field.value[0] != b'0' => {
+                self.document.put_number(at, number as i64)
+            }
+            _ => false,
+        }
+    }
+
+    fn result(&mut self, field: Field<'a>, at: Place) -> bool {
+        if let Some(word) = result_word(field.value) {
+            return self.document.put_static(at, word);
+        }
+        let item = self.raw_item(field.value);
+        self.put_text(at, item)
+    }
+
+    fn context(&mut self, field: Field<'a>) -> bool {
+        if self.document.has(place::USER_SELINUX_USER) || self.document.has(place::AUDITD_DATA_SUBJ) {
+            return false;
+        }
+        let Some(parts) = context::parse(field.value) else {
+            let item = self.raw_item(field.value);
+            return self.put_text(place::AUDITD_DATA_SUBJ, item);
+        };
+        for (at, part) in [
+            (place::USER_SELINUX_USER, Some(parts.user)),
+            (place::USER_SELINUX_ROLE, Some(parts.role)),
+            (place::USER_SELINUX_DOMAIN, Some(parts.domain)),
+            (place::USER_SELINUX_LEVEL, parts.level),
+            (place::USER_SELINUX_CATEGORY, parts.category),
+        ] {
+            if let Some(part) = part {
+                let item = self.raw_item(part);
+                self.document.put(at, item);
+            }
+        }
+        true
+    }
+
+    fn saddr(&mut self, field: Field<'a>) -> bool {
+        if self.document.has(place::AUDITD_DATA_SOCKET_FAMILY) || self.document.has(place::AUDITD_DATA_SOCKET_SADDR) {
+            return false;
+        }
+        let mut bytes = Vec::new();
+        if hex::is_hex(field.value) {
+            hex::decode(field.value, &mut bytes);
+        }
+        let parsed = sockaddr::parse(&bytes, self.arch.is_some_and(|arch| arch.big_endian));
+        if parsed.as_ref().is_none_or(|parsed| !parsed.exact) {
+            let item = self.raw_item(field.value);
+            self.document.put(place::AUDITD_DATA_SOCKET_SADDR, item);
+        }
+        let Some(parsed) = parsed else { return true };
+        self.socket(&parsed);
+        true
+    }
+
+    fn socket(&mut self, parsed: &sockaddr::Sockaddr) {
+        use sockaddr::Address;
+        let family = match parsed.family {
+            1 => "unix".to_owned(),
+            2 => "ipv4".to_owned(),
+            10 => "ipv6".to_owned(),
+            16 => "netlink".to_owned(),
+            number => number.to_string(),
+        };
+        self.document.put_made(place::AUDITD_DATA_SOCKET_FAMILY, family.as_bytes());
+        match &parsed.address {
+            Address::Unix(path) if !path.is_empty() => {
+                let mut shown = path.clone();
+                if shown[0] == 0 {
+                    shown[0] = b'@';
+                }
+                let text = self.document.keep(&shown);
+                let item = self.document.item(&self.event.bytes, text);
+                self.document.put(place::AUDITD_DATA_SOCKET_PATH, item);
+            }
+            Address::V4 { ip, port } => self.internet(&ip.to_string(), *port),
+            Address::V6 { ip, port } => self.internet(&ip.to_string(), *port),
+            Address::Netlink { pid, groups } => {
+                self.document.put_made(place::AUDITD_DATA_SOCKET_PID, pid.to_string().as_bytes());
+                self.document.put_made(place::AUDITD_DATA_SOCKET_GROUPS, groups.to_string().as_bytes());
+            }
+            Address::Unix(_) | Address::Other => {}
+        }
+    }
+
+    fn internet(&mut self, ip: &str, port: u16) {
+        self.document.put_made(place::AUDITD_DATA_SOCKET_ADDR, ip.as_bytes());
+        self.document.put_made(place::AUDITD_DATA_SOCKET_PORT, port.to_string().as_bytes());
+    }
+
+    /// One value of a PATH record.
+    pub(super) fn path_value(
+        &mut self,
+        current: Current<'a>,
+        field: Field<'a>,
+        index: usize,
+        before: &[Field<'a>],
+        path: &mut PathObject,
+    ) {
+        let kind = path_fields()[index].kind;
+        let key = |suffix| PathKey { index: index as u8, suffix };
+        if is_unset_text(field) || matches!(kind, Kind::Uid | Kind::Gid) && is_unset_id(field.value) {
+            self.mark_unset(field.name);
+            return;
+        }
+        if kind == Kind::Context {
+            if let Some(parts) = context::parse(field.value) {
+                for (suffix, part) in [
+                    (Suffix::User, Some(parts.user)),
+                    (Suffix::Role, Some(parts.role)),
+                    (Suffix::Domain, Some(parts.domain)),
+                    (Suffix::Level, parts.level),
+                    (Suffix::Category, parts.category),
+                ] {
+                    path.entries.extend(part.map(|part| (key(suffix), self.raw_item(part))));
+                }
+                return;
+            }
+        }
+        if field.name == b"item" {
+            self.highest_item = self.highest_item.max(decimal(field.value, u64::from(u32::MAX)));
+        }
+        let item = self.readable(field.value, field.form, kind);
+        path.entries.push((key(Suffix::None), item));
+        if matches!(kind, Kind::Uid | Kind::Gid) {
+            path.entries.extend(self.id_name(current, field, kind, before).map(|name| (key(Suffix::Name), name)));
+        }
+    }
+}

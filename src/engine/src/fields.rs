@@ -1,0 +1,318 @@
+//! The tokenizer: the text of a record to its fields.
+//!
+//! ```text
+//! record   = own [ 0x1d enriched ]          ; the first 0x1d ends what the kernel or program wrote
+//! own      = *( SP / field / word )
+//! field    = name "=" value
+//! value    = DQUOTE *any DQUOTE             ; ends at a quote before a delimiter, may hold spaces
+//!          / "'" own "'"                    ; only after msg=, ends at the last ' of the record
+//!          / *nonspace
+//! avc      = "avc:" result [ "{" *perm "}" ] [ "for" ] own
+//! word     = *nonspace                      ; no "=" in it
+//! ```
+//!
+//! Departures, each because real writers make it:
+//! - in `msg='…'`, words after a bare value belong to it (`op=adding group to /etc/group id=27`), and one `(` before
+//!   a name, one `:` `,` `)` after a bare value is decoration of old PAM messages (`(hostname=?, res=success)`);
+//! - a word in parentheses after a bare value belongs to it everywhere (`subj=docker-default (enforce)`);
+//! - other words become fields without a name, so that nothing is dropped;
+//! - a quote or `msg='` that is never closed was cut off: the rest is the value, marked as truncated.
+
+use memchr::{memchr, memrchr};
+
+/// Separates what the record says from what auditd added to it (`AUDIT_INTERP_SEPARATOR`).
+pub const ENRICHMENT_SEPARATOR: u8 = 0x1d;
+
+/// How a value was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Bare,
+    Quoted,
+    /// Quoted without an end: cut off.
+    Truncated,
+    /// Words that belong to no field.
+    Words,
+    /// What stands between the braces of an AVC.
+    Permissions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
+    pub name: &'a [u8],
+    /// Without its quotes.
+    pub value: &'a [u8],
+    pub form: Form,
+}
+
+/// Splits a record's text at the first separator: its own part, and auditd's.
+pub fn split_enriched(text: &[u8]) -> (&[u8], &[u8]) {
+    match memchr(ENRICHMENT_SEPARATOR, text) {
+        Some(i) => (&text[..i], &text[i + 1..]),
+        None => (text, &[]),
+    }
+}
+
+/// Appends the fields of a record's own part; returns whether its end was evidently cut off.
+pub fn tokenize<'a>(own: &'a [u8], fields: &mut Vec<Field<'a>>) -> bool {
+    let mut scanner = Scanner { text: own, at: 0, fields, nested: false, truncated: false };
+    scanner.run();
+    scanner.truncated
+}
+
+/// The enriched part as pairs of upper-case name and value; values keep their quotes.
+pub fn enriched_pairs(enriched: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut rest = enriched;
+    std::iter::from_fn(move || loop {
+        let start = rest.iter().position(|&b| b != b' ')?;
+        rest = &rest[start..];
+        let name_end = rest.iter().position(|&b| b == b'=' || b == b' ')?;
+        if rest[name_end] == b' ' {
+            rest = &rest[name_end..];
+            continue;
+        }
+        let (name, tail) = (&rest[..name_end], &rest[name_end + 1..]);
+        let end = match tail.first() {
+            // auditd escapes no quote within: a name with one is written in hex.
+            Some(b'"') => memchr(b'"', &tail[1..]).map_or(tail.len(), |i| i + 2),
+            _ => memchr(b' ', tail).unwrap_or(tail.len()),
+        };
+        rest = &tail[end..];
+        return Some((name, &tail[..end]));
+    })
+}
+
+struct Scanner<'a, 'f> {
+    text: &'a [u8],
+    at: usize,
+    fields: &'f mut Vec<Field<'a>>,
+    /// Within `msg='…'`.
+    nested: bool,
+    truncated: bool,
+}
+
+impl<'a> Scanner<'a, '_> {
+    fn run(&mut self) {
+        self.skip_spaces();
+        if self.text[self.at..].starts_with(b"avc:") {
+            self.avc();
+        }
+        loop {
+            self.skip_spaces();
+            let rest = &self.text[self.at..];
+            if rest.is_empty() {
+                return;
+            }
+            let stop = rest.iter().position(|&b| b == b'=' || b == b' ').unwrap_or(rest.len());
+            if rest.get(stop) == Some(&b'=') && stop > 0 {
+                self.field(stop);
+            } else {
+                let end = memchr(b' ', rest).unwrap_or(rest.len());
+                self.word(end);
+            }
+        }
+    }
+
+    fn skip_spaces(&mut self) {
+        self.at += self.text[self.at..].iter().take_while(|&&b| b == b' ').count();
+    }
+
+    fn field(&mut self, name_length: usize) {
+        let mut name = &self.text[self.at..self.at + name_length];
+        if self.nested && name.len() > 1 {
+            name = name.strip_prefix(b"(").unwrap_or(name);
+        }
+        self.at += name_length + 1;
+        let rest = &self.text[self.at..];
+        match rest.first() {
+            Some(b'"') => self.quoted(name, &rest[1..]),
+            Some(b'\'') if name == b"msg" && !self.nested => self.nested_message(&rest[1..]),
+            _ => {
+                let end = memchr(b' ', rest).unwrap_or(rest.len());
+                self.at += end;
+                let value = if self.nested { strip_decoration(&rest[..end]) } else { &rest[..end] };
+                self.fields.push(Field { name, value, form: Form::Bare });
+            }
+        }
+    }
+
+    fn quoted(&mut self, name: &'a [u8], rest: &'a [u8]) {
+        let mut from = 0;
+        while let Some(i) = memchr(b'"', &rest[from..]) {
+            let end = from + i;
+            if matches!(rest.get(end + 1), None | Some(b' ' | b'\'' | b',' | b')' | b':')) {
+                self.fields.push(Field { name, value: &rest[..end], form: Form::Quoted });
+                self.at += end + 2;
+                if self.nested && matches!(rest.get(end + 1), Some(b',' | b')' | b':')) {
+                    self.at += 1;
+                }
+                return;
+            }
+            from = end + 1;
+        }
+        self.fields.push(Field { name, value: rest, form: Form::Truncated });
+        self.truncated = true;
+        self.at = self.text.len();
+    }
+
+    fn nested_message(&mut self, rest: &'a [u8]) {
+        let end = memrchr(b'\'', rest);
+        self.truncated |= end.is_none();
+        let (inner, after) = end.map_or((rest, rest.len() + 1), |end| (&rest[..end], end + 2));
+        let mut scanner = Scanner { text: inner, at: 0, fields: self.fields, nested: true, truncated: false };
+        scanner.run();
+        self.truncated |= scanner.truncated;
+        self.at += after;
+    }
+
+    fn word(&mut self, length: usize) {
+        let (start, end) = (self.at, self.at + length);
+        let word = &self.text[start..end];
+        self.at = end;
+        if word.iter().all(|b| matches!(b, b':' | b',' | b'(' | b')')) {
+            return;
+        }
+        let parenthesised = word[0] == b'(' && word[length - 1] == b')';
+        let (text, nested) = (self.text, self.nested);
+        if let Some(last) = self.fields.last_mut() {
+            let joins = match last.form {
+                Form::Words => true,
+                Form::Bare => nested || parenthesised,
+                Form::Quoted | Form::Truncated | Form::Permissions => false,
+            };
+            // The value's own bytes end where the spaces before this word begin, unless decoration was stripped.
+            if let Some(value_start) = joins.then(|| offset_within(text, last.value)).flatten() {
+                let between = &text[value_start + last.value.len()..start];
+                if between.iter().all(|&b| b == b' ') {
+                    last.value = &text[value_start..end];
+                    return;
+                }
+            }
+        }
+        self.fields.push(Field { name: b"", value: word, form: Form::Words });
+    }
+
+    fn avc(&mut self) {
+        self.at += b"avc:".len();
+        self.skip_spaces();
+        let rest = &self.text[self.at..];
+        let end = memchr(b' ', rest).unwrap_or(rest.len());
+        if end > 0 {
+            self.fields.push(Field { name: b"seresult", value: &rest[..end], form: Form::Quoted });
+        }
+        self.at += end;
+        self.skip_spaces();
+        let rest = &self.text[self.at..];
+        if let (Some(b'{'), Some(close)) = (rest.first(), memchr(b'}', rest)) {
+            self.fields.push(Field { name: b"seperms", value: &rest[1..close], form: Form::Permissions });
+            self.at += close + 1;
+            self.skip_spaces();
+            if self.text[self.at..].starts_with(b"for ") {
+                self.at += b"for".len();
+            }
+        }
+    }
+}
+
+/// Where `part` begins in `whole`, if it is a part of it.
+fn offset_within(whole: &[u8], part: &[u8]) -> Option<usize> {
+    (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize).filter(|&at| at + part.len() <= whole.len())
+}
+
+fn strip_decoration(value: &[u8]) -> &[u8] {
+    let mut value = value;
+    for mark in [b':', b',', b')'] {
+        if value.len() > 1 && !value.starts_with(b"(") {
+            value = value.strip_suffix(&[mark]).unwrap_or(value);
+        }
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &[u8]) -> Vec<(String, String, Form)> {
+        let mut fields = Vec::new();
+        tokenize(text, &mut fields);
+        let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+        fields.iter().map(|f| (text(f.name), text(f.value), f.form)).collect()
+    }
+
+    fn pairs(text: &[u8]) -> Vec<String> {
+        shown(text).into_iter().map(|(name, value, _)| format!("{name}={value}")).collect()
+    }
+
+    #[test]
+    fn kernel_records() {
+        assert_eq!(
+            shown(b" item=0 name=\"/tmp/a b\" inode=1 nametype=NORMAL"),
+            [
+                ("item".into(), "0".into(), Form::Bare),
+                ("name".into(), "/tmp/a b".into(), Form::Quoted),
+                ("inode".into(), "1".into(), Form::Bare),
+                ("nametype".into(), "NORMAL".into(), Form::Bare),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_message_within_a_record() {
+        assert_eq!(
+            pairs(b" pid=1 msg='op=adding group to /etc/group id=27 reason=\"it's odd\" acct=\"it's\" res=success'"),
+            ["pid=1", "op=adding group to /etc/group", "id=27", "reason=it's odd", "acct=it's", "res=success"]
+        );
+        assert_eq!(
+            pairs(b" user pid=1 uid=0 msg='PAM: accounting acct=root : exe=\"/usr/sbin/crond\" (hostname=?, addr=?, terminal=cron res=success)'"),
+            ["=user", "pid=1", "uid=0", "=PAM: accounting", "acct=root", "exe=/usr/sbin/crond", "hostname=?", "addr=?", "terminal=cron", "res=success"]
+        );
+        assert_eq!(
+            pairs(b" msg='val=a=b=c empty= trail=1, paren=(3) last=(null)'"),
+            ["val=a=b=c", "empty=", "trail=1", "paren=(3)", "last=(null)"]
+        );
+    }
+
+    #[test]
+    fn access_vectors() {
+        assert_eq!(
+            pairs(b" avc:  denied  { read write } for  pid=10 comm=\"a b\" tclass=file"),
+            ["seresult=denied", "seperms= read write ", "pid=10", "comm=a b", "tclass=file"]
+        );
+        assert_eq!(
+            pairs(b" msg='avc:  received policyload notice (seqno=2) exe=\"/x\"'"),
+            ["seresult=received", "=policyload notice", "seqno=2", "exe=/x"]
+        );
+    }
+
+    #[test]
+    fn words_are_kept() {
+        assert_eq!(pairs(b" netlabel: auid=0"), ["=netlabel:", "auid=0"]);
+        assert_eq!(
+            pairs(b" subj=docker-default (enforce) key=(null)"),
+            ["subj=docker-default (enforce)", "key=(null)"]
+        );
+        assert_eq!(pairs(b" msg='hello world no fields'"), ["=hello world no fields"]);
+        assert_eq!(pairs(b" =x a=1"), ["==x", "a=1"]);
+    }
+
+    #[test]
+    fn what_was_cut_off_is_said() {
+        let mut fields = Vec::new();
+        assert!(tokenize(b" pid=5 msg='op=open acct=\"roo", &mut fields));
+        assert_eq!(fields.last().unwrap().form, Form::Truncated);
+        fields.clear();
+        assert!(tokenize(b" pid=5 msg='op=open", &mut fields));
+        fields.clear();
+        assert!(!tokenize(b" pid=5 msg='op=open'", &mut fields));
+    }
+
+    #[test]
+    fn the_first_separator_ends_the_record() {
+        let (own, enriched) = split_enriched(b" a=1\x1dAUID=\"x y\" UID=root \x1dUID=\"forged\"");
+        assert_eq!(own, b" a=1");
+        let all: Vec<_> = enriched_pairs(enriched).collect();
+        assert_eq!(all[0], (&b"AUID"[..], &b"\"x y\""[..]));
+        assert_eq!(all[1], (&b"UID"[..], &b"root"[..]));
+        assert_eq!(all[2].0, b"\x1dUID");
+    }
+}

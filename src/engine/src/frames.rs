@@ -1,0 +1,226 @@
+//! What comes out: encoded events, each with a small header, so that nothing behind opens a document.
+
+/// Bytes of one field of a header, in the batch's own text.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Range {
+    at: u32,
+    length: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    id: Range,
+    host: Range,
+    session: Option<Range>,
+    category: &'static str,
+    time_ms: i64,
+    keep: bool,
+    records: u32,
+    routes: u64,
+    /// Where the documents end; they begin where the one before ends. JSON ends with a newline.
+    json_end: usize,
+    msgpack_end: usize,
+}
+
+/// How frames are joined for a sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Each JSON document and a newline.
+    JsonLines,
+    /// msgpack documents one after the other.
+    Msgpack,
+    /// Each document after its length as a big-endian 32-bit number.
+    JsonPrefixed,
+    MsgpackPrefixed,
+}
+
+impl Framing {
+    fn is_json(self) -> bool {
+        matches!(self, Framing::JsonLines | Framing::JsonPrefixed)
+    }
+}
+
+/// Header of a frame and its documents.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    pub id: &'a str,
+    pub host: &'a str,
+    pub session: Option<&'a str>,
+    pub category: &'static str,
+    pub time_ms: i64,
+    /// Outlives other frames when something has to be dropped.
+    pub keep: bool,
+    pub records: u32,
+    /// Bit n: goes to sink n.
+    pub routes: u64,
+    pub json: Option<&'a [u8]>,
+    pub msgpack: Option<&'a [u8]>,
+}
+
+/// A batch of frames.
+#[derive(Debug, Default)]
+pub struct Frames {
+    heads: Vec<Head>,
+    text: String,
+    json: Option<Vec<u8>>,
+    msgpack: Option<Vec<u8>>,
+}
+
+/// A frame's header before its documents are written.
+#[derive(Clone, Copy, Debug)]
+pub struct NewHead<'a> {
+    pub id: &'a str,
+    pub host: &'a str,
+    pub session: Option<&'a str>,
+    pub category: &'static str,
+    pub time_ms: i64,
+    pub keep: bool,
+    pub records: u32,
+    pub routes: u64,
+}
+
+impl Frames {
+    pub fn new(json: bool, msgpack: bool) -> Self {
+        Self { heads: Vec::new(), text: String::new(), json: json.then(Vec::new), msgpack: msgpack.then(Vec::new) }
+    }
+
+    pub fn len(&self) -> usize {
+        self.heads.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.heads.is_empty()
+    }
+
+    /// Where JSON is written to, if it is wanted.
+    pub fn json_out(&mut self) -> Option<&mut Vec<u8>> {
+        self.json.as_mut()
+    }
+
+    pub fn msgpack_out(&mut self) -> Option<&mut Vec<u8>> {
+        self.msgpack.as_mut()
+    }
+
+    /// Adds the header of the documents that were just written.
+    pub fn push(&mut self, head: &NewHead<'_>) {
+        let session = head.session.map(|session| self.keep(session));
+        let (id, host) = (self.keep(head.id), self.keep(head.host));
+        let end = |out: &Option<Vec<u8>>| out.as_ref().map_or(0, Vec::len);
+        self.heads.push(Head {
+            id,
+            host,
+            session,
+            category: head.category,
+            time_ms: head.time_ms,
+            keep: head.keep,
+            records: head.records,
+            routes: head.routes,
+            json_end: end(&self.json),
+            msgpack_end: end(&self.msgpack),
+        });
+    }
+
+    fn keep(&mut self, text: &str) -> Range {
+        let at = self.text.len() as u32;
+        self.text.push_str(text);
+        Range { at, length: text.len() as u32 }
+    }
+
+    fn text(&self, range: Range) -> &str {
+        &self.text[range.at as usize..(range.at + range.length) as usize]
+    }
+
+    pub fn get(&self, index: usize) -> Option<Frame<'_>> {
+        let head = self.heads.get(index)?;
+        Some(Frame {
+            id: self.text(head.id),
+            host: self.text(head.host),
+            session: head.session.map(|range| self.text(range)),
+            category: head.category,
+            time_ms: head.time_ms,
+            keep: head.keep,
+            records: head.records,
+            routes: head.routes,
+            json: self.document(index, true).map(|line| &line[..line.len() - 1]),
+            msgpack: self.document(index, false),
+        })
+    }
+
+    fn document(&self, index: usize, json: bool) -> Option<&[u8]> {
+        let end_of = |head: &Head| if json { head.json_end } else { head.msgpack_end };
+        let out = if json { self.json.as_ref() } else { self.msgpack.as_ref() }?;
+        let start = index.checked_sub(1).map_or(0, |before| end_of(&self.heads[before]));
+        Some(&out[start..end_of(&self.heads[index])])
+    }
+
+    /// The documents of the frames that go to `sink` (to any, if none is named), joined; `None` if the encoding was not
+    /// asked for when the engine was built.
+    pub fn blob(&self, framing: Framing, sink: Option<u32>) -> Option<Vec<u8>> {
+        let out = if framing.is_json() { self.json.as_ref() } else { self.msgpack.as_ref() }?;
+        let wanted = |head: &Head| sink.is_none_or(|bit| head.routes >> bit & 1 == 1);
+        let prefixed = matches!(framing, Framing::JsonPrefixed | Framing::MsgpackPrefixed);
+        if !prefixed && self.heads.iter().all(wanted) {
+            return Some(out.clone());
+        }
+        let mut joined = Vec::with_capacity(out.len() + if prefixed { 4 * self.heads.len() } else { 0 });
+        for (index, _) in self.heads.iter().enumerate().filter(|(_, head)| wanted(head)) {
+            let mut document = self.document(index, framing.is_json())?;
+            if prefixed {
+                if framing.is_json() {
+                    document = &document[..document.len() - 1];
+                }
+                joined.extend_from_slice(&(document.len() as u32).to_be_bytes());
+            }
+            joined.extend_from_slice(document);
+        }
+        Some(joined)
+    }
+
+    /// How many frames go to a sink.
+    pub fn count_for(&self, sink: u32) -> usize {
+        self.heads.iter().filter(|head| head.routes >> sink & 1 == 1).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch() -> Frames {
+        let mut frames = Frames::new(true, true);
+        for (id, routes) in [("a", 1), ("b", 3)] {
+            frames.json_out().unwrap().extend_from_slice(format!("{{{id}}}\n").as_bytes());
+            frames.msgpack_out().unwrap().extend_from_slice(id.as_bytes());
+            frames.push(&NewHead {
+                id,
+                host: "h",
+                session: None,
+                category: "process",
+                time_ms: 5,
+                keep: false,
+                records: 2,
+                routes,
+            });
+        }
+        frames
+    }
+
+    #[test]
+    fn a_frame_has_its_own_documents() {
+        let frames = batch();
+        assert_eq!(frames.get(1).unwrap().json, Some(&b"{b}"[..]));
+        assert_eq!(frames.get(1).unwrap().msgpack, Some(&b"b"[..]));
+        assert!(frames.get(2).is_none());
+    }
+
+    #[test]
+    fn a_sink_gets_what_is_routed_to_it() {
+        let frames = batch();
+        assert_eq!(frames.blob(Framing::JsonLines, None).unwrap(), b"{a}\n{b}\n");
+        assert_eq!(frames.blob(Framing::JsonLines, Some(1)).unwrap(), b"{b}\n");
+        assert_eq!(frames.blob(Framing::MsgpackPrefixed, Some(1)).unwrap(), b"\0\0\0\x01b");
+        assert_eq!(frames.blob(Framing::JsonPrefixed, None).unwrap(), b"\0\0\0\x03{a}\0\0\0\x03{b}");
+        assert_eq!((frames.count_for(0), frames.count_for(1), frames.count_for(2)), (2, 1, 0));
+        assert!(Frames::new(false, true).blob(Framing::JsonLines, None).is_none());
+    }
+}

@@ -1,0 +1,46 @@
+//! Milliseconds since 1970 as RFC 3339 text.
+
+use std::io::Write as _;
+
+const MILLIS_PER_DAY: i64 = 86_400_000;
+
+/// Year, month, day of a day counted from 1970-01-01, after Howard Hinnant's `civil_from_days`.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_index = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
+    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// Appends e.g. `2026-11-21T01:09:45.324Z`.
+pub fn write_rfc3339(out: &mut Vec<u8>, time_ms: i64) {
+    let (year, month, day) = civil(time_ms.div_euclid(MILLIS_PER_DAY));
+    let ms = time_ms.rem_euclid(MILLIS_PER_DAY);
+    let (hour, minute, second, milli) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000);
+    write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+        .expect("writing to a Vec cannot fail");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(ms: i64) -> String {
+        let mut out = Vec::new();
+        write_rfc3339(&mut out, ms);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn known_dates() {
+        assert_eq!(text(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(text(1_795_223_385_324), "2026-11-21T01:09:45.324Z");
+        assert_eq!(text(951_782_400_001), "2000-02-29T00:00:00.001Z");
+        assert_eq!(text(253_402_300_799_999), "9999-12-31T23:59:59.999Z");
+    }
+}
