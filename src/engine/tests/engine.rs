@@ -1,0 +1,180 @@
+//! The engine over time: silence, names, restarts, gaps, rules.
+
+mod common;
+
+use common::{documents, engine, ids, options, read_with, record, text};
+use pyaudit_engine::{Engine, IncludeRaw, NameKind, RuleOptions};
+
+const SYSCALL: &str = "arch=c000003e syscall=59 success=yes exit=0 pid=5 uid=1000 gid=27";
+
+fn login(serial: u32, uid: u32) -> String {
+    record("USER_LOGIN", serial * 4, serial, &format!("pid=1 uid={uid} msg='op=login res=success'"))
+}
+
+#[test]
+fn silence_publishes_what_waits() {
+    let mut engine = engine();
+    engine.feed(text(&[&record("SYSCALL", 0, 1, SYSCALL)]).as_bytes());
+    assert!(engine.tick(5000).is_empty(), "the silence begins with the first tick after the bytes");
+    assert!(engine.tick(5900).is_empty());
+    assert_eq!(engine.tick(6000).len(), 1);
+    assert_eq!(engine.stats().events_held, 0);
+}
+
+#[test]
+fn a_busy_stream_is_not_aged_by_ticks() {
+    let mut engine = engine();
+    for now in 0..50_u32 {
+        engine.feed(text(&[&record("SYSCALL", now, now + 1, SYSCALL)]).as_bytes());
+        assert!(engine.tick(u64::from(now) * 500).is_empty());
+    }
+}
+
+#[test]
+fn a_name_is_waited_for_and_order_is_kept() {
+    let mut options = options();
+    options.ask_names = true;
+    let mut engine = Engine::new(options).unwrap();
+    assert!(engine.feed(text(&[&login(1, 1000), &login(2, 0)]).as_bytes()).is_empty());
+    assert_eq!(engine.wants(), [(NameKind::User, 1000)], "the second event waits behind the first");
+    engine.tell(NameKind::User, 1000, Some("lab"));
+    let first = documents(&engine.tick(1));
+    assert_eq!(first[0]["user"]["name"], "lab");
+    assert_eq!(engine.wants(), [(NameKind::User, 0)]);
+    engine.tell(NameKind::User, 0, None);
+    let second = documents(&engine.tick(2));
+    assert!(second[0]["user"].get("name").is_none());
+}
+
+#[test]
+fn a_lookup_that_hangs_costs_one_event_20_ms_and_its_name() {
+    let mut options = options();
+    options.ask_names = true;
+    let mut engine = Engine::new(options).unwrap();
+    assert!(engine.feed(text(&[&login(1, 1000)]).as_bytes()).is_empty());
+    assert!(engine.tick(100).is_empty());
+    assert!(engine.tick(119).is_empty());
+    assert_eq!(engine.tick(120).len(), 1);
+    assert_eq!(engine.feed(text(&[&login(2, 1000)]).as_bytes()).len(), 1, "nobody waits for it again");
+    assert_eq!(engine.stats().names_timed_out, 1);
+}
+
+#[test]
+fn foreign_records_ask_for_no_names() {
+    let mut options = options();
+    options.ask_names = true;
+    let mut engine = Engine::new(options).unwrap();
+    assert_eq!(engine.feed(text(&[&format!("node=db-1 {}", login(1, 1000))]).as_bytes()).len(), 1);
+    assert!(engine.wants().is_empty());
+}
+
+#[test]
+fn a_gap_is_seen_across_a_restart_and_held_records_go_on() {
+    let mut before = engine();
+    before.feed(text(&[&login(1, 0), &record("SYSCALL", 8, 2, SYSCALL)]).as_bytes());
+    let state = before.state();
+    let mut after = engine();
+    after.restore(&state).unwrap();
+    let mut found = documents(&after.feed(text(&[&record("EOE", 8, 2, ""), &login(6, 0)]).as_bytes()));
+    found.extend(documents(&after.close()));
+    assert_eq!(found[0]["event"]["id"], "id:1000.008:2");
+    assert_eq!(found[0]["process"]["pid"], 5);
+    let gap = &found.iter().find(|d| d["event"]["action"] == "serial-gap").unwrap()["auditd"]["gap"];
+    assert_eq!((gap["first"].as_u64(), gap["last"].as_u64(), gap["count"].as_u64()), (Some(3), Some(5), Some(3)));
+    let stats = after.stats();
+    assert_eq!((stats.records_restored, stats.gap_serials), (1, 3));
+    assert!(stats.balanced());
+}
+
+#[test]
+fn a_state_that_is_none_is_refused() {
+    assert!(engine().restore(b"nonsense").is_err());
+    let state = engine().state();
+    assert!(engine().restore(&state[..state.len() - 1]).is_err());
+}
+
+#[test]
+fn lines_that_cannot_be_read_are_published() {
+    let (found, stats) = read_with(options(), &["garbage", "", "type=SYSCALL msg=audit(x): a=1"]);
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[0]["event"]["original"][0], "garbage");
+    assert_eq!(found[0]["event"]["kind"], "pipeline_error");
+    assert_eq!(ids(&found), ["id:p0-1", "id:p0-2"]);
+    assert_eq!((stats.lines_unparsed, stats.lines_blank), (2, 1));
+}
+
+#[test]
+fn raw_lines_are_included_as_asked() {
+    let mut always = options();
+    always.include_raw = IncludeRaw::Always;
+    let (found, _) = read_with(always, &[&login(1, 0)]);
+    assert_eq!(found[0]["event"]["original"][0], login(1, 0));
+    let mut never = options();
+    never.include_raw = IncludeRaw::Never;
+    let (found, _) = read_with(never, &["garbage"]);
+    assert!(found[0]["event"].get("original").is_none());
+}
+
+#[test]
+fn rules_drop_and_route_but_never_a_gap() {
+    let rule = |field: &str, value: &str, drop: bool, route: Option<&str>| RuleOptions {
+        name: "rule".into(),
+        matches: vec![(field.into(), vec![value.into()])],
+        drop,
+        route: route.map(|sink| vec![sink.into()]),
+    };
+    let mut options = options();
+    options.rules = vec![
+        rule("uid", "0", true, None),
+        rule("action", "logged-in", false, Some("two")),
+        rule("host", "*", true, None),
+    ];
+    let mut engine = Engine::new(options).unwrap();
+    engine.feed(text(&[&login(1, 0), &login(2, 5), &login(9, 0)]).as_bytes());
+    let mut engine = {
+        engine.close();
+        assert!(engine.stats().balanced());
+        assert_eq!(engine.stats().records_filtered, 2);
+        engine
+    };
+    let frames = engine.feed(text(&[&login(10, 5), &login(20, 0)]).as_bytes());
+    assert_eq!(frames.get(0).unwrap().routes, 0b10);
+    let gaps = engine.close();
+    assert_eq!(gaps.get(0).unwrap().routes, 0b11, "loss is said to everybody");
+}
+
+#[test]
+fn a_frame_says_what_is_in_its_document() {
+    let mut engine = engine();
+    let line = record("USER_LOGIN", 4, 1, "pid=1 uid=0 ses=3 msg='op=login res=success'");
+    let frames = engine.feed(text(&[&line]).as_bytes());
+    let frame = frames.get(0).unwrap();
+    assert_eq!((frame.id, frame.host, frame.session), ("id:1000.004:1", "lab", Some("3")));
+    assert_eq!((frame.category, frame.keep, frame.records, frame.time_ms), ("authentication", true, 1, 1_000_004));
+    assert!(frame.msgpack.is_none());
+}
+
+#[test]
+fn a_line_that_broke_the_engine_can_be_published_unread() {
+    let mut engine = engine();
+    let frames = engine.feed_unparsed(login(1, 0).as_bytes());
+    assert_eq!(documents(&frames)[0]["event"]["action"], "unparsed-line");
+    assert!(engine.stats().balanced());
+}
+
+#[test]
+fn a_nul_before_the_newline_marks_a_cut_record() {
+    let (found, stats) = read_with(options(), &["type=USER msg=audit(1.001:5): pid=1 msg='op=x\0"]);
+    assert_eq!(found[0]["auditd"]["truncated"][0], "line");
+    assert_eq!(stats.lines_truncated, 1);
+}
+
+#[test]
+fn too_many_nodes_lose_nothing() {
+    let lines: Vec<String> = (0..1500).map(|i| format!("node=n{i} {}", record("SYSCALL", 0, 1, SYSCALL))).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let (found, stats) = read_with(options(), &lines);
+    assert_eq!(found.len(), 1500);
+    assert_eq!(stats.limit_nodes, 1);
+    assert_eq!(found[1499]["host"]["name"], "n1499");
+}
