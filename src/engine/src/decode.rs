@@ -19,13 +19,15 @@ use pyaudit_knowledge::{field, place, record_type as types, Action, Arch, Place}
 use crate::assembly::{range, Event, Record};
 use crate::document::{Document, PathObject, RestRecord, Suffix, Text, TextItem};
 use crate::fields::{enriched_pairs, split_enriched, tokenize, Field, Form};
-use crate::names::{NameKind, Names};
+use crate::names::{Found, NameKind, Names};
 use crate::options::{Host, IncludeRaw};
 use crate::time::write_rfc3339;
 
 /// Version of the document's layout (`auditd.schema`).
 const SCHEMA: i64 = 1;
 const ECS_VERSION: &str = "8.17.0";
+/// Names that auditd adds to one record: a SYSCALL record has 11. Past it somebody plays games, and names are left out.
+const MAX_ENRICHED: usize = 64;
 
 /// What the engine knows about an event besides its records.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +62,7 @@ pub fn decode(event: &Event, setting: &Setting<'_>, names: &mut Names, document:
         names_missing: false,
         arguments: execve::Arguments::default(),
         execve_position: 0,
+        enriched: Vec::new(),
         highest_item: None,
     };
     decoder.head();
@@ -89,6 +92,8 @@ struct Decoder<'a, 'd> {
     names_missing: bool,
     arguments: execve::Arguments<'a>,
     execve_position: usize,
+    /// What auditd added to the record that is being read: names and values that no field has taken yet.
+    enriched: Vec<(&'a [u8], &'a [u8])>,
     /// Highest number of a PATH record.
     highest_item: Option<u64>,
 }
@@ -99,7 +104,6 @@ struct Current<'a> {
     position: usize,
     record: &'a Record,
     type_name: &'static str,
-    enriched: &'a [u8],
 }
 
 impl<'a> Decoder<'a, '_> {
@@ -174,41 +178,39 @@ impl<'a> Decoder<'a, '_> {
                 self.mark_truncated_text(name.as_bytes());
             }
         }
-        let current = Current { position, record, type_name: record.known.map_or("", |known| known.name), enriched };
+        self.enriched.clear();
+        self.enriched.extend(enriched_pairs(enriched).take(MAX_ENRICHED));
+        let current = Current { position, record, type_name: record.known.map_or("", |known| known.name) };
         match record.number() {
             types::EXECVE => self.execve(current, fields),
             types::PATH => self.path(current, fields),
             _ => {
-                for (i, &field) in fields.iter().enumerate() {
-                    self.field(current, field, &fields[..i]);
+                for &field in fields.iter() {
+                    self.field(current, field);
                 }
             }
         }
     }
 
-    fn field(&mut self, current: Current<'a>, field: Field<'a>, before: &[Field<'a>]) {
+    fn field(&mut self, current: Current<'a>, field: Field<'a>) {
         match pyaudit_knowledge::field(current.type_name, field.name) {
-            Some(known) => self.known(current, field, known, before),
+            Some(known) => self.known(current, field, known),
             None => self.rest(current, field.name, field.value, field.form),
         }
     }
 
     fn execve(&mut self, current: Current<'a>, fields: &[Field<'a>]) {
         self.execve_position = current.position;
-        for (i, &field) in fields.iter().enumerate() {
-            let taken = execve::name(field.name).is_some_and(|name| self.arguments.take(name, field.value, field.form));
-            if taken {
+        for &field in fields {
+            if let Some(name) = execve::name(field.name) {
+                self.arguments.take(name, field.value, field.form);
                 continue;
             }
             if field.name == b"argc" {
                 let argc = crate::header::decimal(field.value, u64::from(u32::MAX)).map(|argc| argc as u32);
                 self.arguments.argc = self.arguments.argc.or(argc);
             }
-            if execve::name(field.name).is_some() {
-                self.rest(current, field.name, field.value, field.form);
-            } else {
-                self.field(current, field, &fields[..i]);
-            }
+            self.field(current, field);
         }
     }
 
@@ -225,7 +227,7 @@ impl<'a> Decoder<'a, '_> {
             self.rest_at(self.execve_position, name.as_bytes(), value);
         }
         for (name, length) in arguments.lone_lengths() {
-            self.rest_at(self.execve_position, name.as_bytes(), length.to_string().as_bytes());
+            self.rest_at(self.execve_position, name.as_bytes(), length);
         }
         let Some(places) = arguments.places() else {
             for (name, value) in arguments.raw() {
@@ -294,11 +296,11 @@ impl<'a> Decoder<'a, '_> {
 
     fn path(&mut self, current: Current<'a>, fields: &[Field<'a>]) {
         let mut path = PathObject::default();
-        for (i, &field) in fields.iter().enumerate() {
+        for &field in fields {
             let index = pyaudit_knowledge::path_field(field.name);
             let twice = |index: usize| path.entries.iter().any(|(key, _)| usize::from(key.index) == index);
             match index.filter(|&index| !twice(index)) {
-                Some(index) => self.path_value(current, field, index, &fields[..i], &mut path),
+                Some(index) => self.path_value(field, index, &mut path),
                 None => self.rest(current, field.name, field.value, field.form),
             }
         }
@@ -361,16 +363,42 @@ impl<'a> Decoder<'a, '_> {
         }
     }
 
-    /// The name that auditd wrote beside the record for a user or group id: that of the same field, the same time it
-    /// occurs. Anybody can write into some enriched parts, so it is never more than the name of that number.
-    fn enriched_name(&mut self, current: Current<'a>, field: Field<'a>, before: &[Field<'a>]) -> Option<TextItem> {
-        let nth = before.iter().filter(|other| other.name == field.name).count();
-        let same = |name: &[u8]| name.eq_ignore_ascii_case(field.name);
-        let (_, value) = enriched_pairs(current.enriched).filter(|(name, _)| same(name)).nth(nth)?;
+    /// What auditd wrote beside the record for a field: the first of that name that no field has taken. Repeated fields
+    /// have repeated names there, in the same order.
+    fn take_enriched(&mut self, field: &[u8]) -> Option<&'a [u8]> {
+        let index = self.enriched.iter().position(|(name, _)| name.eq_ignore_ascii_case(field))?;
+        Some(self.enriched.remove(index).1)
+    }
+
+    /// The name of a user or group: from the record, or from those that were asked for. Anybody can write into some
+    /// enriched parts, so what stands there is never more than the name of the number in the same record.
+    fn name_of(&mut self, id: &[u8], enriched: Option<&'a [u8]>, kind: NameKind) -> Option<TextItem> {
+        if let Some(name) = enriched.and_then(|value| self.enriched_name(value)) {
+            return Some(name);
+        }
+        if !self.setting.ask_names || self.setting.foreign.is_some() {
+            return None;
+        }
+        let id = crate::header::decimal(id, u64::from(u32::MAX))? as u32;
+        match self.names.find(kind, id) {
+            Found::Name(name) => {
+                let text = self.document.keep(name.as_bytes());
+                Some(TextItem { text, lossy: false })
+            }
+            Found::None => None,
+            Found::Wait => {
+                self.names_missing = true;
+                None
+            }
+        }
+    }
+
+    /// A name as auditd writes it: quoted, or hex where a byte needed hiding.
+    fn enriched_name(&mut self, value: &'a [u8]) -> Option<TextItem> {
         if let Some(quoted) = value.strip_prefix(b"\"") {
             let name = quoted.strip_suffix(b"\"")?;
-            return (!name.is_empty() && !name.starts_with(b"unknown(") && name != b"unset")
-                .then(|| self.raw_item(name));
+            let is_name = !name.is_empty() && !name.starts_with(b"unknown(") && name != b"unset";
+            return is_name.then(|| self.raw_item(name));
         }
         if !hex::is_upper_hex(value) {
             return None;
@@ -379,34 +407,6 @@ impl<'a> Decoder<'a, '_> {
         hex::decode(value, &mut self.document.scratch);
         let text = self.document.kept_since(start);
         Some(self.document.item(&self.event.bytes, text))
-    }
-
-    /// The name of a user or group: from the record, or from those that were asked for.
-    fn name_of(
-        &mut self,
-        current: Current<'a>,
-        field: Field<'a>,
-        before: &[Field<'a>],
-        kind: NameKind,
-    ) -> Option<TextItem> {
-        if let Some(name) = self.enriched_name(current, field, before) {
-            return Some(name);
-        }
-        if !self.setting.ask_names || self.setting.foreign.is_some() {
-            return None;
-        }
-        let id = crate::header::decimal(field.value, u64::from(u32::MAX))? as u32;
-        match self.names.find(kind, id) {
-            crate::names::Found::Name(name) => {
-                let text = self.document.keep(name.as_bytes());
-                Some(TextItem { text, lossy: false })
-            }
-            crate::names::Found::None => None,
-            crate::names::Found::Wait => {
-                self.names_missing = true;
-                None
-            }
-        }
     }
 
     /// Says that PATH records are missing. The kernel numbers those that it writes without gaps; how many there are

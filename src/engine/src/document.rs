@@ -81,6 +81,13 @@ pub struct RestRecord {
 
 const WORDS: usize = place::COUNT.div_ceil(64);
 
+#[derive(Debug, Default)]
+struct List {
+    items: Vec<Item>,
+    /// One of them is not UTF-8, so there is a second list beside it.
+    lossy: bool,
+}
+
 /// What one event says, by place.
 #[derive(Debug)]
 pub struct Document {
@@ -88,7 +95,7 @@ pub struct Document {
     /// Keys within each object, `_bytes` keys included.
     counts: Vec<u16>,
     filled: [u64; WORDS],
-    lists: Vec<Vec<Item>>,
+    lists: Vec<List>,
     lists_used: usize,
     pub scratch: Vec<u8>,
     pub paths: Vec<PathObject>,
@@ -125,7 +132,8 @@ impl Document {
         self.counts[0] = 0;
         self.filled = [0; WORDS];
         for list in &mut self.lists[..self.lists_used] {
-            list.clear();
+            list.items.clear();
+            list.lossy = false;
         }
         self.lists_used = 0;
         self.scratch.clear();
@@ -213,9 +221,9 @@ impl Document {
     pub fn push(&mut self, at: Place, item: Item) {
         let index = self.list_at(at);
         let list = &mut self.lists[index];
-        let was_lossy = item.is_some_and(|i| i.lossy) && !list.iter().flatten().any(|i| i.lossy);
-        list.push(item);
-        if was_lossy {
+        list.items.push(item);
+        if !list.lossy && item.is_some_and(|item| item.lossy) {
+            list.lossy = true;
             self.counts[usize::from(at.node().parent)] += 1;
         }
     }
@@ -230,7 +238,7 @@ impl Document {
             return usize::from(index);
         }
         if self.lists_used == self.lists.len() {
-            self.lists.push(Vec::new());
+            self.lists.push(List::default());
         }
         let index = self.lists_used;
         self.lists_used += 1;
@@ -241,7 +249,7 @@ impl Document {
 
     pub fn list(&self, at: Place) -> &[Item] {
         match self.slots[at.index()] {
-            Slot::List(index) => &self.lists[usize::from(index)],
+            Slot::List(index) => &self.lists[usize::from(index)].items,
             _ => &[],
         }
     }

@@ -89,7 +89,7 @@ impl Serials {
             self.found(serial);
             self.stray = None;
         } else {
-            self.far(serial, time_ms);
+            self.far(serial, time_ms, clock);
         }
     }
 
@@ -118,14 +118,14 @@ impl Serials {
     }
 
     /// Two numbers in a row from another counter are another counter; one alone is a stray and changes nothing.
-    fn far(&mut self, serial: u32, time_ms: i64) {
+    fn far(&mut self, serial: u32, time_ms: i64, clock: i64) {
         match self.stray {
             Some((stray, _)) if stray == serial => {}
             Some((stray, _)) if serial.wrapping_sub(stray) <= MAX_JUMP || stray.wrapping_sub(serial) <= WINDOW => {
                 let (low, at) = self.stray.take().unwrap_or((serial, time_ms));
                 self.due.extend(self.missing.drain(..));
                 self.start_at(low, at);
-                self.see(serial, time_ms, 0);
+                self.see(serial, time_ms, clock);
             }
             _ => self.stray = Some((serial, time_ms)),
         }

@@ -63,7 +63,9 @@ pub fn parse(line: &[u8]) -> Result<Header<'_>, &'static str> {
     let mut node = None;
     if line[at..].starts_with(b"node=") {
         let name = token(line, at + 5);
-        if name.is_empty() || name.len() > MAX_NODE {
+        // A name becomes part of the events' identity, so it has to be text.
+        let text = std::str::from_utf8(name).is_ok_and(|name| !name.chars().any(char::is_control));
+        if name.is_empty() || name.len() > MAX_NODE || !text {
             return Err("node= holds no usable name");
         }
         at += 5 + name.len() + 1;
@@ -148,6 +150,7 @@ mod tests {
             (b"type=SYSCALL msg=audit(1.1:4294967296): x=1", "the serial is no 32-bit number"),
             (b"type=SYSCALL msg=audit(1.1:1", "msg=audit( is not closed"),
             (b"node= type=SYSCALL msg=audit(1.1:1):", "node= holds no usable name"),
+            (b"node=\xff type=SYSCALL msg=audit(1.1:1):", "node= holds no usable name"),
         ] {
             assert_eq!(parse(line), Err(error), "{}", String::from_utf8_lossy(line));
         }

@@ -7,6 +7,8 @@ use crate::options::Host;
 const MAX_NODES: usize = 1024;
 /// A record this much older than the newest one is old (a syscall that blocked for long), or the clock was set back.
 const STEP_BACK_MS: i64 = 10_000;
+/// A jump forward counts as no more than this: nothing waits longer, and the clock cannot overflow.
+const MAX_STEP_MS: i64 = 86_400_000;
 /// So many old records in a row: the clock was set back.
 const STEP_BACK_RECORDS: u32 = 64;
 
@@ -49,7 +51,7 @@ impl Node {
             return;
         };
         if time_ms > newest {
-            self.clock += time_ms - newest;
+            self.clock += (time_ms - newest).min(MAX_STEP_MS);
             self.newest_ms = Some(time_ms);
             self.old_in_a_row = 0;
         } else if newest - time_ms > STEP_BACK_MS {

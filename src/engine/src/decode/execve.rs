@@ -22,7 +22,8 @@ pub struct Piece<'a> {
 #[derive(Debug, Default)]
 pub struct Arguments<'a> {
     pieces: Vec<Piece<'a>>,
-    lengths: Vec<(u32, u64)>,
+    /// `aN_len` by argument.
+    lengths: Vec<(u32, &'a [u8])>,
     pub argc: Option<u32>,
 }
 
@@ -70,23 +71,16 @@ impl Eq for Piece<'_> {}
 
 impl<'a> Arguments<'a> {
     pub fn is_empty(&self) -> bool {
-        self.pieces.is_empty() && self.argc.is_none()
+        self.pieces.is_empty() && self.lengths.is_empty() && self.argc.is_none()
     }
 
-    /// Takes a field; false if that argument or piece was there before.
-    pub fn take(&mut self, name: Name, value: &'a [u8], form: Form) -> bool {
+    /// Takes a field.
+    pub fn take(&mut self, name: Name, value: &'a [u8], form: Form) {
         match name {
-            Name::Length(argument) => {
-                let Some(length) = crate::header::decimal(value, u64::from(u32::MAX)) else { return false };
-                if self.lengths.iter().any(|&(a, _)| a == argument) {
-                    return false;
-                }
-                self.lengths.push((argument, length));
-            }
+            Name::Length(argument) => self.lengths.push((argument, value)),
             Name::Argument(argument) => self.pieces.push(Piece { argument, number: u32::MAX, value, form }),
             Name::Piece(argument, piece) => self.pieces.push(Piece { argument, number: piece, value, form }),
         }
-        true
     }
 
     /// Puts the pieces in order; returns what was there twice.
@@ -100,7 +94,20 @@ impl<'a> Arguments<'a> {
             }
             same
         });
+        self.lengths.sort_by_key(|&(argument, _)| argument);
+        self.lengths.dedup_by(|later, first| {
+            let same = later.0 == first.0;
+            if same && later.1 != first.1 {
+                twice.push((format!("a{}_len", later.0), later.1));
+            }
+            same
+        });
         twice
+    }
+
+    fn length(&self, argument: u32) -> Option<u64> {
+        let found = self.lengths.binary_search_by_key(&argument, |&(a, _)| a).ok()?;
+        crate::header::decimal(self.lengths[found].1, u64::MAX)
     }
 
     /// How many places the list has: all arguments that are there, and those that argc says should be.
@@ -125,7 +132,7 @@ impl<'a> Arguments<'a> {
             let index = pieces[0].argument;
             let in_row = pieces[0].number == u32::MAX || pieces.iter().enumerate().all(|(i, p)| p.number == i as u32);
             let length: usize = pieces.iter().map(|p| p.value.len()).sum();
-            let expected = self.lengths.iter().find(|&&(a, _)| a == index).map(|&(_, length)| length);
+            let expected = self.length(index);
             let cut = !in_row
                 || pieces.iter().any(|p| p.form == Form::Truncated)
                 || expected.is_some_and(|expected| pieces[0].form == Form::Bare && expected != length as u64);
@@ -139,8 +146,8 @@ impl<'a> Arguments<'a> {
     }
 
     /// The `_len` of arguments of which no piece came.
-    pub fn lone_lengths(&self) -> impl Iterator<Item = (String, u64)> + '_ {
-        let alone = |argument: u32| !self.pieces.iter().any(|p| p.argument == argument);
+    pub fn lone_lengths(&self) -> impl Iterator<Item = (String, &'a [u8])> + '_ {
+        let alone = |argument: u32| self.pieces.binary_search_by_key(&argument, |p| p.argument).is_err();
         self.lengths.iter().filter(move |&&(a, _)| alone(a)).map(|&(a, length)| (format!("a{a}_len"), length))
     }
 }
@@ -190,7 +197,7 @@ mod tests {
     fn arguments<'a>(fields: &[(&str, &'a str, Form)]) -> Arguments<'a> {
         let mut arguments = Arguments::default();
         for (field, value, form) in fields {
-            assert!(arguments.take(name(field.as_bytes()).unwrap(), value.as_bytes(), *form));
+            arguments.take(name(field.as_bytes()).unwrap(), value.as_bytes(), *form);
         }
         arguments
     }
@@ -246,5 +253,9 @@ mod tests {
     fn what_comes_twice_is_given_back() {
         let mut twice = arguments(&[("a0", "x", Form::Quoted), ("a0", "y", Form::Quoted)]);
         assert_eq!(twice.sort(), [("a0".to_owned(), &b"y"[..])]);
+        let mut lengths =
+            arguments(&[("a1_len", "4", Form::Bare), ("a1_len", "5", Form::Bare), ("a2_len", "6", Form::Bare)]);
+        assert_eq!(lengths.sort(), [("a1_len".to_owned(), &b"5"[..])]);
+        assert_eq!(lengths.lone_lengths().count(), 2);
     }
 }

@@ -33,21 +33,16 @@ fn result_word(value: &[u8]) -> Option<&'static str> {
 
 impl<'a> Decoder<'a, '_> {
     /// Puts a field that the knowledge has to its place.
-    pub(super) fn known(
-        &mut self,
-        current: Current<'a>,
-        field: Field<'a>,
-        known: &'static Known,
-        before: &[Field<'a>],
-    ) {
-        if is_unset_text(field)
-            || matches!(known.kind, Kind::Uid | Kind::Gid | Kind::Session | Kind::Number) && is_unset_id(field.value)
-        {
+    pub(super) fn known(&mut self, current: Current<'a>, field: Field<'a>, known: &'static Known) {
+        let is_id = matches!(known.kind, Kind::Uid | Kind::Gid);
+        let enriched = if is_id { self.take_enriched(field.name) } else { None };
+        let may_be_unset = is_id || matches!(known.kind, Kind::Session | Kind::Number);
+        if is_unset_text(field) || may_be_unset && is_unset_id(field.value) {
             self.mark_unset(field.name);
             return;
         }
         let put = match known.kind {
-            Kind::Uid | Kind::Gid => self.id(current, field, known, before),
+            Kind::Uid | Kind::Gid => self.id(field, known, enriched),
             Kind::Key => self.keys(field, known.place),
             Kind::Number => self.number(field, known.place),
             Kind::Result => self.result(field, known.place),
@@ -74,8 +69,7 @@ impl<'a> Decoder<'a, '_> {
         };
         if !put {
             self.rest(current, field.name, field.value, field.form);
-            if let (Kind::Uid | Kind::Gid, Some(name)) = (known.kind, self.id_name(current, field, known.kind, before))
-            {
+            if let (true, Some(name)) = (is_id, self.id_name(field, known.kind, enriched)) {
                 self.rest_item(current.position, field.name, name, Suffix::Name);
             }
         }
@@ -160,26 +154,23 @@ impl<'a> Decoder<'a, '_> {
         self.put_text(at, item)
     }
 
-    fn id(&mut self, current: Current<'a>, field: Field<'a>, known: &'static Known, before: &[Field<'a>]) -> bool {
+    fn id(&mut self, field: Field<'a>, known: &'static Known, enriched: Option<&'a [u8]>) -> bool {
         let item = self.raw_item(field.value);
         if !self.put_text(known.place, item) {
             return false;
         }
-        if let Some(name) = self.id_name(current, field, known.kind, before) {
+        if let Some(name) = self.id_name(field, known.kind, enriched) {
             self.document.put(known.name_place, name);
         }
         true
     }
 
-    fn id_name(
-        &mut self,
-        current: Current<'a>,
-        field: Field<'a>,
-        kind: Kind,
-        before: &[Field<'a>],
-    ) -> Option<TextItem> {
-        let kind = if kind == Kind::Gid { NameKind::Group } else { NameKind::User };
-        self.name_of(current, field, before, kind)
+    fn id_name(&mut self, field: Field<'a>, kind: Kind, enriched: Option<&'a [u8]>) -> Option<TextItem> {
+        match kind {
+            Kind::Uid => self.name_of(field.value, enriched, NameKind::User),
+            Kind::Gid => self.name_of(field.value, enriched, NameKind::Group),
+            _ => None,
+        }
     }
 
     fn keys(&mut self, field: Field<'a>, at: Place) -> bool {
@@ -297,17 +288,12 @@ impl<'a> Decoder<'a, '_> {
     }
 
     /// One value of a PATH record.
-    pub(super) fn path_value(
-        &mut self,
-        current: Current<'a>,
-        field: Field<'a>,
-        index: usize,
-        before: &[Field<'a>],
-        path: &mut PathObject,
-    ) {
+    pub(super) fn path_value(&mut self, field: Field<'a>, index: usize, path: &mut PathObject) {
         let kind = path_fields()[index].kind;
+        let is_id = matches!(kind, Kind::Uid | Kind::Gid);
+        let enriched = if is_id { self.take_enriched(field.name) } else { None };
         let key = |suffix| PathKey { index: index as u8, suffix };
-        if is_unset_text(field) || matches!(kind, Kind::Uid | Kind::Gid) && is_unset_id(field.value) {
+        if is_unset_text(field) || is_id && is_unset_id(field.value) {
             self.mark_unset(field.name);
             return;
         }
@@ -330,8 +316,6 @@ impl<'a> Decoder<'a, '_> {
         }
         let item = self.readable(field.value, field.form, kind);
         path.entries.push((key(Suffix::None), item));
-        if matches!(kind, Kind::Uid | Kind::Gid) {
-            path.entries.extend(self.id_name(current, field, kind, before).map(|name| (key(Suffix::Name), name)));
-        }
+        path.entries.extend(self.id_name(field, kind, enriched).map(|name| (key(Suffix::Name), name)));
     }
 }
