@@ -20,7 +20,7 @@
 //! to have passed as well. So the same bytes give the same events, in whatever chunks they come. Records that come
 //! after their event was closed make a part of their own (`/2`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use pyaudit_knowledge::{record_type as types, RecordType};
 
@@ -142,7 +142,9 @@ pub struct Assembly {
     open: HashMap<Key, usize>,
     /// The event of the record before: most records belong to it.
     last: Option<(Key, usize)>,
-    recent: Vec<Option<(Key, u32)>>,
+    /// Parts published of events that were closed lately, and these events in order.
+    recent: HashMap<Key, u32>,
+    recent_order: VecDeque<Key>,
     opened: u64,
     records_taken: u64,
     records_held: u64,
@@ -160,7 +162,8 @@ impl Assembly {
             free: Vec::new(),
             open: HashMap::new(),
             last: None,
-            recent: vec![None; RECENT],
+            recent: HashMap::new(),
+            recent_order: VecDeque::new(),
             opened: 0,
             records_taken: 0,
             records_held: 0,
@@ -219,8 +222,11 @@ impl Assembly {
                 slot = None;
             }
         }
+        if self.bytes_held + line.len() > self.limits.held_bytes || slot.is_none() {
+            self.make_room(line.len(), slot.is_none(), closed);
+            slot = self.find(key);
+        }
         let slot = slot.unwrap_or_else(|| {
-            self.make_room(line.len(), closed);
             let (slot, part) = self.open_event(key);
             late = part > 1;
             slot
@@ -343,10 +349,10 @@ impl Assembly {
         records || bytes
     }
 
-    /// Closes the oldest events until another one fits.
-    fn make_room(&mut self, line_bytes: usize, closed: &mut Vec<Event>) {
+    /// Closes the oldest events until another line fits, or another event.
+    fn make_room(&mut self, line_bytes: usize, another: bool, closed: &mut Vec<Event>) {
         loop {
-            let events = self.open.len() >= self.limits.events;
+            let events = another && self.open.len() >= self.limits.events;
             let bytes = self.bytes_held + line_bytes > self.limits.held_bytes;
             if !(events || bytes) {
                 return;
@@ -361,7 +367,7 @@ impl Assembly {
     }
 
     fn open_event(&mut self, key: Key) -> (usize, u32) {
-        let part = 1 + self.recent_parts(key);
+        let part = 1 + self.recent.get(&key).copied().unwrap_or(0);
         let (bytes, records) = self.buffers.pop().unwrap_or_default();
         let event = Event {
             key,
@@ -425,21 +431,16 @@ impl Assembly {
         closed.push(event);
     }
 
-    fn recent_index(key: Key) -> usize {
-        let mixed = (key.time_ms as u64 ^ u64::from(key.serial) << 20 ^ u64::from(key.node) << 52)
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        (mixed >> (64 - RECENT.trailing_zeros())) as usize
-    }
-
-    fn recent_parts(&self, key: Key) -> u32 {
-        match self.recent[Self::recent_index(key)] {
-            Some((recent, parts)) if recent == key => parts,
-            _ => 0,
-        }
-    }
-
     fn remember(&mut self, key: Key, part: u32) {
-        self.recent[Self::recent_index(key)] = Some((key, part));
+        if self.recent.insert(key, part).is_some() {
+            return;
+        }
+        self.recent_order.push_back(key);
+        if self.recent_order.len() > RECENT {
+            if let Some(oldest) = self.recent_order.pop_front() {
+                self.recent.remove(&oldest);
+            }
+        }
     }
 }
 

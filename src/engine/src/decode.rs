@@ -14,7 +14,7 @@ mod values;
 
 use std::fmt::Write as _;
 
-use pyaudit_knowledge::{field, place, record_type as types, Action, Arch, Place};
+use pyaudit_knowledge::{field, place, record_type as types, Action, Arch, Kind, Place};
 
 use crate::assembly::{range, Event, Record};
 use crate::document::{Document, PathObject, RestRecord, Suffix, Text, TextItem};
@@ -129,7 +129,7 @@ impl<'a> Decoder<'a, '_> {
             let item = self.document.item(&self.event.bytes, name);
             self.document.push(place::AUDITD_RECORD_TYPES, Some(item));
             if record.cut {
-                self.mark_truncated("line");
+                self.mark_truncated(b"line");
             }
         }
         if self.setting.include_raw == IncludeRaw::Always {
@@ -172,10 +172,15 @@ impl<'a> Decoder<'a, '_> {
         let record = &self.event.records[position];
         let body = &self.event.bytes[record.body as usize..record.line.1 as usize];
         let (own, enriched) = split_enriched(body);
-        if tokenize(own, fields) {
-            if let Some(last) = fields.last() {
-                let name = if last.name.is_empty() { "line".to_owned() } else { lossy(last.name) };
-                self.mark_truncated_text(name.as_bytes());
+        let mut cut = tokenize(own, fields);
+        if let Some(last) = fields.last_mut() {
+            // Hex has pairs of digits: an odd one at the end of the record lost its other half.
+            cut |= last.form == Form::Bare && self.is_hidden(position, last) && hex::is_cut(last.value);
+            if cut && last.form == Form::Bare {
+                last.form = Form::CutBare;
+            }
+            if cut {
+                self.mark_truncated(if last.name.is_empty() { b"line" } else { last.name });
             }
         }
         self.enriched.clear();
@@ -190,6 +195,14 @@ impl<'a> Decoder<'a, '_> {
                 }
             }
         }
+    }
+
+    /// Whether the kernel or libaudit writes a field in hex where it has bytes to hide.
+    fn is_hidden(&self, position: usize, field: &Field<'a>) -> bool {
+        let record = &self.event.records[position];
+        let known = pyaudit_knowledge::field(record.known.map_or("", |known| known.name), field.name);
+        record.number() == types::EXECVE && matches!(execve::name(field.name), Some(execve::Name::Argument(_)))
+            || known.is_some_and(|known| matches!(known.kind, Kind::Escaped | Kind::Key | Kind::Proctitle))
     }
 
     fn field(&mut self, current: Current<'a>, field: Field<'a>) {
@@ -253,7 +266,7 @@ impl<'a> Decoder<'a, '_> {
                 self.document.item(&self.event.bytes, text)
             };
             if argument.cut {
-                self.mark_truncated_text(format!("a{}", argument.index).as_bytes());
+                self.mark_truncated(format!("a{}", argument.index).as_bytes());
             }
             self.document.push(place::PROCESS_ARGS, Some(item));
             next += 1;
@@ -344,20 +357,22 @@ impl<'a> Decoder<'a, '_> {
         self.document.item(&self.event.bytes, Text::Raw { at: at as u32, length: bytes.len() as u32 })
     }
 
-    fn mark_truncated(&mut self, name: &'static str) {
-        self.document.push(place::AUDITD_TRUNCATED, Some(TextItem { text: Text::Static(name), lossy: false }));
+    /// Says that a value was cut off before it reached us; `line` if it is not known which.
+    fn mark_truncated(&mut self, name: &[u8]) {
+        if !self.list_holds(place::AUDITD_TRUNCATED, name) {
+            let text = self.document.keep(name);
+            let item = self.document.item(&self.event.bytes, text);
+            self.document.push(place::AUDITD_TRUNCATED, Some(item));
+        }
     }
 
-    fn mark_truncated_text(&mut self, name: &[u8]) {
-        let text = self.document.keep(name);
-        let item = self.document.item(&self.event.bytes, text);
-        self.document.push(place::AUDITD_TRUNCATED, Some(item));
+    fn list_holds(&self, at: Place, text: &[u8]) -> bool {
+        let same = |item: &TextItem| self.document.bytes(&self.event.bytes, item.text) == text;
+        self.document.list(at).iter().flatten().any(same)
     }
 
     fn mark_unset(&mut self, name: &'a [u8]) {
-        let known = self.document.list(place::AUDITD_UNSET).to_vec();
-        let same = |item: &TextItem| self.document.bytes(&self.event.bytes, item.text) == name;
-        if !known.iter().flatten().any(same) {
+        if !self.list_holds(place::AUDITD_UNSET, name) {
             let item = self.raw_item(name);
             self.document.push(place::AUDITD_UNSET, Some(item));
         }
@@ -421,10 +436,6 @@ impl<'a> Decoder<'a, '_> {
     fn put_text(&mut self, at: Place, item: TextItem) -> bool {
         self.document.put(at, item)
     }
-}
-
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// `<host id>:<sec>.<ms>:<serial>`, `d` before the serial that auditd gave, `/n` for a later part.

@@ -30,6 +30,8 @@ pub enum Form {
     Quoted,
     /// Quoted without an end: cut off.
     Truncated,
+    /// Bare, and the last thing in a record that was cut off.
+    CutBare,
     /// Words that belong to no field.
     Words,
     /// What stands between the braces of an AVC.
@@ -177,7 +179,7 @@ impl<'a> Scanner<'a, '_> {
             let joins = match last.form {
                 Form::Words => true,
                 Form::Bare => nested || parenthesised,
-                Form::Quoted | Form::Truncated | Form::Permissions => false,
+                Form::Quoted | Form::Truncated | Form::CutBare | Form::Permissions => false,
             };
             // The value's own bytes end where the spaces before this word begin, unless decoration was stripped.
             if let Some(value_start) = joins.then(|| offset_within(text, last.value)).flatten() {

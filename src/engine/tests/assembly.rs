@@ -143,4 +143,11 @@ fn held_bytes_are_bounded() {
     assert!(engine.stats().limit_held_bytes > 100);
     engine.close();
     assert!(engine.stats().balanced());
+    let one: Vec<String> = (0..100).map(|i| record("PATH", 0, 1000, &format!("item={i} name=\"{long}\""))).collect();
+    for line in &one {
+        engine.feed(text(&[line]).as_bytes());
+        assert!(engine.stats().records_held <= 6, "an event that is open already is bounded too");
+    }
+    engine.close();
+    assert!(engine.stats().balanced());
 }

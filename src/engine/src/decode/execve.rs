@@ -134,8 +134,8 @@ impl<'a> Arguments<'a> {
             let length: usize = pieces.iter().map(|p| p.value.len()).sum();
             let expected = self.length(index);
             let cut = !in_row
-                || pieces.iter().any(|p| p.form == Form::Truncated)
-                || expected.is_some_and(|expected| pieces[0].form == Form::Bare && expected != length as u64);
+                || pieces.iter().any(|p| matches!(p.form, Form::Truncated | Form::CutBare))
+                || expected.is_some_and(|expected| pieces[0].is_hex() && expected != length as u64);
             Argument { index, pieces, cut }
         })
     }
@@ -153,6 +153,17 @@ impl<'a> Arguments<'a> {
 }
 
 impl Piece<'_> {
+    /// Pieces of hex may have an odd number of digits each; only what was cut off has so as a whole.
+    fn is_hex(&self) -> bool {
+        let digits = !self.value.is_empty() && self.value.iter().all(u8::is_ascii_hexdigit);
+        digits
+            && match self.form {
+                Form::Bare => self.number != u32::MAX || super::hex::is_hex(self.value),
+                Form::CutBare => true,
+                _ => false,
+            }
+    }
+
     fn name(&self) -> String {
         if self.number == u32::MAX {
             format!("a{}", self.argument)
@@ -166,20 +177,20 @@ impl<'a> Argument<'_, 'a> {
     /// The argument's text if it stands in the record as it is.
     pub fn plain(&self) -> Option<&'a [u8]> {
         match self.pieces {
-            [one] if one.form != Form::Bare || !super::hex::is_hex(one.value) => Some(one.value),
+            [one] if !one.is_hex() => Some(one.value),
             _ => None,
         }
     }
 
     /// Appends the argument's bytes.
     pub fn decode(&self, out: &mut Vec<u8>) {
-        let hex = self.pieces.iter().all(|p| p.form == Form::Bare && p.value.iter().all(u8::is_ascii_hexdigit));
+        let hex = self.pieces.iter().all(Piece::is_hex);
         match self.pieces {
             [one] if hex => super::hex::decode(one.value, out),
             pieces if hex => super::hex::decode(&pieces.iter().map(|p| p.value).collect::<Vec<_>>().concat(), out),
             pieces => {
                 for piece in pieces {
-                    if piece.form == Form::Bare && super::hex::is_hex(piece.value) {
+                    if piece.is_hex() {
                         super::hex::decode(piece.value, out);
                     } else {
                         out.extend_from_slice(piece.value);

@@ -19,6 +19,11 @@ pub fn is_upper_hex(text: &[u8]) -> bool {
     is_hex(text) && !text.iter().any(u8::is_ascii_lowercase)
 }
 
+/// Whether a text is hex that lost its last digit; in upper case, as the kernel and libaudit write it.
+pub fn is_cut(text: &[u8]) -> bool {
+    text.len() >= 3 && text.len() % 2 == 1 && is_upper_hex(&text[1..]) && text[0].is_ascii_hexdigit()
+}
+
 /// Appends the bytes of a hex text; an odd last digit is left out.
 pub fn decode(text: &[u8], out: &mut Vec<u8>) {
     out.reserve(text.len() / 2);
@@ -47,6 +52,7 @@ mod tests {
         assert!(is_hex(b"6c73") && is_hex(b"6C73"));
         assert!(!is_hex(b"") && !is_hex(b"6") && !is_hex(b"6c7") && !is_hex(b"6c7g"));
         assert!(is_upper_hex(b"28C3") && !is_upper_hex(b"beef"));
+        assert!(is_cut(b"2F6") && !is_cut(b"2F") && !is_cut(b"2f6") && !is_cut(b"2") && !is_cut(b"2G6"));
     }
 
     #[test]

@@ -31,15 +31,24 @@ impl Decoder<'_, '_> {
 
     /// A record type that has a rule decides, the lowest number first; else the syscall.
     fn action(&self) -> Option<&'static Action> {
-        let apparmor = self.document.has(place::AUDITD_DATA_APPARMOR);
         let known = self.event.records.iter().filter_map(|record| record.known);
         let by_record = known.filter(|known| record_action(known.name).is_some()).min_by_key(|known| known.number);
         match by_record {
-            // AppArmor's denials come under SELinux's record type.
-            Some(known) if known.number == types::AVC && apparmor => record_action("APPARMOR_DENIED"),
+            Some(known) if matches!(known.number, types::AVC | types::USER_AVC) => self.policy_action(known.name),
             Some(known) => record_action(known.name),
             None => self.syscall.and_then(syscall_action),
         }
+    }
+
+    /// SELinux and AppArmor say by a word of the same record type whether they denied, allowed, or only report.
+    fn policy_action(&self, record_type: &'static str) -> Option<&'static Action> {
+        let word = |at, prefix: &str| {
+            let word = self.document.text_at(&self.event.bytes, at)?;
+            record_action(&format!("{prefix}_{}", String::from_utf8_lossy(word).to_uppercase()))
+        };
+        word(place::AUDITD_DATA_APPARMOR, "APPARMOR")
+            .or_else(|| word(place::AUDITD_DATA_SERESULT, "AVC"))
+            .or_else(|| record_action(record_type))
     }
 
     fn say(&mut self, meaning: &Action, action: &'static str) {

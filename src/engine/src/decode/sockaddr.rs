@@ -64,9 +64,9 @@ pub fn parse(bytes: &[u8], big_endian: bool) -> Option<Sockaddr> {
 #[allow(clippy::unnecessary_wraps)] // the same type as its siblings
 fn unix(path: &[u8]) -> Option<(Address, bool)> {
     if path.first() == Some(&0) {
-        // An abstract name has no end mark: every byte counts, but the padding of a full-size address does not.
-        let length = path.iter().rposition(|&b| b != 0).map_or(0, |i| i + 1);
-        let exact = length == path.len() || length == 0;
+        // An abstract name has no end mark: every byte counts, though NULs at the end are most often only padding.
+        let length = path.iter().rposition(|&b| b != 0).map_or(1, |i| i + 1);
+        let exact = length == path.len();
         return Some((Address::Unix(path[..length].to_vec()), exact));
     }
     let length = memchr::memchr(0, path).unwrap_or(path.len());
@@ -123,6 +123,8 @@ mod tests {
         assert_eq!(of("01002F72756E2F782E736F636B00").address, Address::Unix(b"/run/x.sock".to_vec()));
         assert_eq!(of("010000616273").address, Address::Unix(b"\0abs".to_vec()));
         assert_eq!(of("0100").address, Address::Unix(Vec::new()));
+        assert_eq!(of("010000"), Sockaddr { family: 1, address: Address::Unix(vec![0]), exact: true });
+        assert!(!of("01000000").exact);
         let hidden = of("01002F746D702F6E756C00616674657200");
         assert_eq!((hidden.address, hidden.exact), (Address::Unix(b"/tmp/nul".to_vec()), false));
     }

@@ -17,6 +17,10 @@ fn is_unset_id(value: &[u8]) -> bool {
     matches!(value, b"4294967295" | b"-1")
 }
 
+fn is_bare(form: Form) -> bool {
+    matches!(form, Form::Bare | Form::CutBare)
+}
+
 /// Text that says that there is nothing; only bare, since a program may really be called `?`.
 fn is_unset_text(field: Field<'_>) -> bool {
     field.form == Form::Bare && matches!(field.value, b"(null)" | b"(none)" | b"?")
@@ -78,10 +82,13 @@ impl<'a> Decoder<'a, '_> {
     /// A value as people read it, without asking where it goes.
     pub(super) fn readable(&mut self, value: &'a [u8], form: Form, kind: Kind) -> TextItem {
         let word = match kind {
-            Kind::Escaped | Kind::Key | Kind::Saddr if form == Form::Bare && hex::is_hex(value) => {
+            Kind::Escaped | Kind::Account | Kind::Key if form == Form::CutBare && hex::is_cut(value) => {
+                return self.decoded(value);
+            }
+            Kind::Escaped | Kind::Key | Kind::Saddr if is_bare(form) && hex::is_hex(value) => {
                 return if kind == Kind::Saddr { self.raw_item(value) } else { self.decoded(value) };
             }
-            Kind::Account if form == Form::Bare && hex::is_upper_hex(value) => return self.decoded(value),
+            Kind::Account if is_bare(form) && hex::is_upper_hex(value) => return self.decoded(value),
             Kind::Proctitle => return self.title(value, form),
             Kind::Text if form == Form::Permissions => return self.permissions(value),
             Kind::Arch => hex::number(value).and_then(|v| arch(u32::try_from(v).ok()?)).map(|arch| arch.name),
@@ -112,7 +119,7 @@ impl<'a> Decoder<'a, '_> {
 
     /// A process title: NULs become one space each.
     fn title(&mut self, value: &'a [u8], form: Form) -> TextItem {
-        if form != Form::Bare || !hex::is_hex(value) {
+        if !is_bare(form) || !(hex::is_hex(value) || hex::is_cut(value)) {
             return self.raw_item(value);
         }
         let start = self.document.scratch.len();
@@ -177,8 +184,8 @@ impl<'a> Decoder<'a, '_> {
         if self.document.has(at) {
             return false;
         }
-        if field.form != Form::Bare || !hex::is_hex(field.value) {
-            let item = self.raw_item(field.value);
+        if !is_bare(field.form) || !hex::is_hex(field.value) {
+            let item = self.readable(field.value, field.form, Kind::Key);
             self.document.push(at, Some(item));
             return true;
         }
