@@ -13,12 +13,17 @@ Options of `Engine`, a dict; every key but `host` has a default:
 - `rules`: list of `{"name": str, "match": {field: [value]}, "drop": bool, "route": [sink] | None}`
 """
 
-from typing import Literal, final
+from typing import Literal, TypeAlias, final
 
-_Framing = Literal["json-lines", "msgpack", "json-prefixed", "msgpack-prefixed"]
+_Framing: TypeAlias = Literal["json-lines", "msgpack", "json-prefixed", "msgpack-prefixed"]
 
 __version__: str
-__all__ = ["Engine", "Frame", "Frames", "__version__"]
+SCHEMA: int
+"""Version of the document's layout (`auditd.schema`)."""
+ECS_VERSION: str
+"""Version of the Elastic Common Schema that documents follow (`ecs.version`)."""
+
+__all__ = ["ECS_VERSION", "SCHEMA", "Engine", "Frame", "Frames", "__version__"]
 
 @final
 class Engine:

@@ -156,12 +156,16 @@ fn main() {
 
 fn write_record_types(data: &Path, out: &mut String) {
     let table = rows(&data.join("record_types.tsv"), 3);
+    let auxiliary: Vec<String> =
+        rows(&data.join("auxiliary_types.tsv"), 1).into_iter().map(|(_, mut row)| row.remove(0)).collect();
     let mut names = Vec::new();
     writeln!(out, "pub(crate) static RECORD_TYPES: &[RecordType] = &[").unwrap();
     for (_, row) in &table {
         names.push(row[1].clone());
         let lower = row[1].to_lowercase();
-        writeln!(out, "RecordType {{ number: {}, name: {:?}, lower: {lower:?} }},", row[0], row[1]).unwrap();
+        let alone = !auxiliary.contains(&row[1]);
+        writeln!(out, "RecordType {{ number: {}, name: {:?}, lower: {lower:?}, leads: {alone} }},", row[0], row[1])
+            .unwrap();
     }
     writeln!(out, "];").unwrap();
     perfect_hash(out, "TYPE", &names, 13);
@@ -229,7 +233,7 @@ fn write_arches(data: &Path, out: &mut String) {
 
 fn write_actions(data: &Path, out: &mut String) {
     let list = |text: &str| format!("&{:?}", text.split(',').collect::<Vec<_>>());
-    for (by, name) in [("syscall", "SYSCALL_ACTIONS"), ("record", "RECORD_ACTIONS")] {
+    for (by, name) in [("syscall", "SYSCALL_ACTIONS"), ("record", "RECORD_ACTIONS"), ("fallback", "FALLBACK_ACTIONS")] {
         let mut sorted: Vec<Row> =
             rows(&data.join("actions.tsv"), 6).into_iter().map(|(_, row)| row).filter(|row| row[0] == by).collect();
         sorted.sort();

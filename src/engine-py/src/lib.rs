@@ -15,6 +15,8 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Engine>()?;
     module.add_class::<Frames>()?;
     module.add_class::<Frame>()?;
+    module.add("SCHEMA", engine::SCHEMA)?;
+    module.add("ECS_VERSION", engine::ECS_VERSION)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))
 }
 

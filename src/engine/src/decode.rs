@@ -24,8 +24,9 @@ use crate::options::{Host, IncludeRaw};
 use crate::time::write_rfc3339;
 
 /// Version of the document's layout (`auditd.schema`).
-const SCHEMA: i64 = 1;
-const ECS_VERSION: &str = "8.17.0";
+pub const SCHEMA: i64 = 1;
+/// `ecs.version`.
+pub const ECS_VERSION: &str = "8.17.0";
 /// Names that auditd adds to one record: a SYSCALL record has 11. Past it somebody plays games, and names are left out.
 const MAX_ENRICHED: usize = 64;
 
@@ -156,7 +157,8 @@ impl<'a> Decoder<'a, '_> {
             let number = self.event.records[i].number();
             (number != types::SYSCALL, number)
         });
-        if let Some(&leader) = order.first() {
+        let leads = |&&i: &&usize| self.event.records[i].known.is_none_or(|known| known.leads);
+        if let Some(&leader) = order.iter().find(leads).or(order.first()) {
             let name = self.type_text(&self.event.records[leader]);
             let item = self.document.item(&self.event.bytes, name);
             self.document.put(place::AUDITD_MESSAGE_TYPE, item);

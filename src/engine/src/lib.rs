@@ -28,6 +28,7 @@ mod state;
 mod stats;
 mod time;
 
+pub use decode::{ECS_VERSION, SCHEMA};
 pub use engine::Engine;
 pub use frames::{Frame, Frames, Framing};
 pub use names::NameKind;

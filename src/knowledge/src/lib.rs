@@ -14,6 +14,8 @@ pub struct RecordType {
     pub name: &'static str,
     /// The name as the document spells it.
     pub lower: &'static str,
+    /// Whether it can be what the event is about, or only accompanies such a record.
+    pub leads: bool,
 }
 
 /// One value of the kernel's `AUDIT_ARCH_*` list.
@@ -140,9 +142,9 @@ mod tables {
 }
 pub use tables::{place, record_type};
 use tables::{
-    ARCHES, ERRNO_GENERIC, FAMILIES, FIELDS, FIELD_BITS, FIELD_MULTIPLIER, FIELD_OVERRIDES, FIELD_SLOTS, FILTER_LISTS,
-    NODES, PATH_FIELDS, RECORD_ACTIONS, RECORD_TYPES, SECCOMP_ACTIONS, SIGNALS, SYSCALL_ACTIONS, TYPE_BITS,
-    TYPE_MULTIPLIER, TYPE_SLOTS,
+    ARCHES, ERRNO_GENERIC, FALLBACK_ACTIONS, FAMILIES, FIELDS, FIELD_BITS, FIELD_MULTIPLIER, FIELD_OVERRIDES,
+    FIELD_SLOTS, FILTER_LISTS, NODES, PATH_FIELDS, RECORD_ACTIONS, RECORD_TYPES, SECCOMP_ACTIONS, SIGNALS,
+    SYSCALL_ACTIONS, TYPE_BITS, TYPE_MULTIPLIER, TYPE_SLOTS,
 };
 
 /// `build.rs` has the same function; names that fall into one slot there would not compile.
@@ -245,6 +247,11 @@ pub fn syscall_action(name: &str) -> Option<&'static Action> {
 /// What an event that this record type leads means.
 pub fn record_action(name: &str) -> Option<&'static Action> {
     RECORD_ACTIONS.binary_search_by_key(&name, |(n, _)| n).ok().map(|i| &RECORD_ACTIONS[i].1)
+}
+
+/// What an event with this record type means if its syscall, if there is one, does not say it.
+pub fn fallback_action(name: &str) -> Option<&'static Action> {
+    FALLBACK_ACTIONS.binary_search_by_key(&name, |(n, _)| n).ok().map(|i| &FALLBACK_ACTIONS[i].1)
 }
 
 #[cfg(test)]

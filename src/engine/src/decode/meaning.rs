@@ -1,6 +1,8 @@
 //! What an event means: action, category, type, outcome, the two ends of a connection.
 
-use pyaudit_knowledge::{place, record_action, record_type as types, syscall_action, Action, Peer, Place};
+use pyaudit_knowledge::{
+    fallback_action, place, record_action, record_type as types, syscall_action, Action, Peer, Place,
+};
 
 use super::{Decoder, TextItem};
 use crate::document::{Slot, Text};
@@ -36,7 +38,10 @@ impl Decoder<'_, '_> {
         match by_record {
             Some(known) if matches!(known.number, types::AVC | types::USER_AVC) => self.policy_action(known.name),
             Some(known) => record_action(known.name),
-            None => self.syscall.and_then(syscall_action),
+            None => self
+                .syscall
+                .and_then(syscall_action)
+                .or_else(|| self.event.records.iter().find_map(|record| fallback_action(record.known?.name))),
         }
     }
 

@@ -1,0 +1,103 @@
+"""Builds the pipeline from the configuration. What cannot be had is said in the log and done without.
+
+In: the plugin's arguments. Out: a pipeline that is ready to run. A wrong configuration never keeps the plugin from
+running, auditd would give up on it: then it runs with the defaults, and says so every minute.
+"""
+
+from pathlib import Path
+
+from audisp_pyaudit.config import Config, FileSettings, StdoutSettings, load
+from audisp_pyaudit.engine import Build, Engine, build_raw
+from audisp_pyaudit.errors import ConfigFileError
+from audisp_pyaudit.host import host_facts
+from audisp_pyaudit.intake import Intake
+from audisp_pyaudit.logs import make_log
+from audisp_pyaudit.names import Lookup, NameLookup, look_up
+from audisp_pyaudit.notices import Notices
+from audisp_pyaudit.pipeline import Log, Pipeline
+from audisp_pyaudit.plugin import Arguments
+from audisp_pyaudit.sinks.base import Sink
+from audisp_pyaudit.sinks.file import FileSink
+from audisp_pyaudit.sinks.stdout import StdoutSink
+from audisp_pyaudit.sinks.unix import UnixSink
+from audisp_pyaudit.state import load_state
+
+_WRONG = "configuration is wrong; running with the defaults"
+
+
+def build(
+    arguments: Arguments, intake: Intake, *, start_ms: int, lookup: Lookup = look_up, raw: Build = build_raw
+) -> tuple[Pipeline, Config, Log]:
+    """Build everything behind intake, and start the sinks.
+
+    Args:
+        arguments: what the plugin was started with.
+        intake: already reading.
+        start_ms: when the process started, Unix time in milliseconds.
+        lookup: how names are looked up.
+        raw: how the engine is made.
+    """
+    log: Log = make_log()
+    problems = [*arguments.problems]
+    try:
+        config = load(arguments.config)
+    except ConfigFileError as error:
+        problems += [str(each) for each in error.errors]
+        config = Config()
+    for problem in problems:
+        log.error(_WRONG, problem=problem)
+    intake.limit = config.limits.intake_bytes
+    host = host_facts(config.host.name, config.host.id, config.host.nodes)
+    try:
+        engine = _engine(config, config.engine_options(host, start_ms), log, raw)
+    except ValueError as error:  # the engine is stricter than our checks, which is a bug, but not worth a stop
+        problems.append(f"{config.source}: {error}")
+        log.error(_WRONG, problem=problems[-1])  # noqa: TRY400  # no traceback for what a user wrote
+        config = Config()
+        engine = _engine(config, config.engine_options(host, start_ms), log, raw)
+    notices = Notices(host, start_ms)
+    sinks = _sinks(config, notices)
+    for sink in sinks:
+        sink.start()
+    names = NameLookup(intake.knock, lookup) if config.decode.names else None
+    log.info("reading", config=config.source or "defaults", sinks=",".join(config.sinks), host=host.name)
+    pipeline = Pipeline(
+        intake=intake,
+        engine=engine,
+        names=names,
+        sinks=sinks,
+        notices=notices,
+        log=log,
+        state_path=config.state.path,
+        problems=problems,
+    )
+    return pipeline, config, log
+
+
+def _engine(config: Config, options: dict[str, object], log: Log, raw: Build) -> Engine:
+    """The engine, with what the process before remembered if that is of use."""
+    reports = Path(config.state.path).parent if config.state.path else None
+    state = None
+    if config.state.path:
+        try:
+            state = load_state(config.state.path)
+        except OSError as error:
+            log.warning("state not read; starting without", file=config.state.path, why=error.strerror)
+    if state is not None:
+        try:
+            return Engine(options, state, reports, raw)
+        except ValueError as error:
+            log.warning("state is of no use; starting without", file=config.state.path, why=str(error))
+    return Engine(options, None, reports, raw)
+
+
+def _sinks(config: Config, notices: Notices) -> list[Sink]:
+    sinks: list[Sink] = []
+    for index, (name, settings) in enumerate(config.sinks.items()):
+        if isinstance(settings, StdoutSettings):
+            sinks.append(StdoutSink(name, index, settings))
+        elif isinstance(settings, FileSettings):
+            sinks.append(FileSink(name, index, settings))
+        else:
+            sinks.append(UnixSink(name, index, settings, notices))
+    return sinks

@@ -1,0 +1,250 @@
+"""Intake: reads audit records from auditd and never waits.
+
+In: bytes from a descriptor (auditd gives a Unix stream socket on 0). Out: blocks of the same bytes, in order, through
+`take`, for one other thread. It must never wait for anything but its input: only some 180 records fit between auditd
+and us, then auditd's queue fills, then the machine loses audit records or stalls.
+
+When the buffer is full, whole lines are dropped and counted as `intake_full`, with the first and last serial seen in
+them, until the buffer has room again. What is in the buffer stays whole lines: a line that has begun is finished first.
+Only a regular file is waited for instead: nobody stands behind it, and a person who feeds a log wants all of it.
+
+Standard library only: this runs before anything else is imported.
+"""
+
+import os
+import re
+import select
+import signal
+import stat
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+
+from audisp_pyaudit.signals import WakeUp
+
+# auditd's socket holds about 60 KB of records when full (212,992 bytes of kernel memory), so one read empties it.
+READ_BYTES = 64 * 1024
+# What `take` hands over at most: large enough to make the call cheap, small enough to keep the engine's output small.
+BLOCK_BYTES = 256 * 1024
+DEFAULT_LIMIT = 16 * 1024 * 1024
+# A line that was begun when the buffer filled up may go this far over the limit; longer ones are cut.
+SLACK_BYTES = 256 * 1024
+_NEWLINE = 0x0A
+_SERIAL = re.compile(rb"msg=audit\((\d{1,20}\.\d{1,3}:\d{1,20})\)")
+
+
+@dataclass
+class Dropped:
+    """What intake had to drop. `first` and `last` are `sec.ms:serial` of lines dropped, empty if none was readable."""
+
+    records: int = 0
+    bytes: int = 0
+    first: str = ""
+    last: str = ""
+
+
+class Intake:
+    """The bounded buffer between auditd and the engine.
+
+    Args:
+        fd: where records come from.
+        wake: ends the waiting for input; also brings signals.
+        limit: bytes the buffer may hold.
+    """
+
+    def __init__(self, fd: int, wake: WakeUp, limit: int = DEFAULT_LIMIT) -> None:
+        self._fd = fd
+        self._wake = wake
+        self.limit = limit
+        kind = os.fstat(fd).st_mode
+        self._may_wait = stat.S_ISREG(kind)
+        self._is_socket = stat.S_ISSOCK(kind)
+        self._changed = threading.Condition()
+        self._blocks: deque[bytearray] = deque()
+        self._size = 0
+        self._knocked = False
+        self._ended = False
+        self._stopped = False
+        self._mid_line = False  # the buffer ends inside a line
+        self._dropping = False
+        self._drop_mid_line = False  # what was dropped ends inside a line
+        self._dropped = Dropped()
+        self._announced = Dropped()
+        self._signals: deque[int] = deque()
+        self.bytes_read = 0
+
+    # --- the reading side: one thread, the main one -------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Read until the end of the input, or until `stop`."""
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        poll.register(self._wake.fd, select.POLLIN)
+        buffer = bytearray(READ_BYTES)
+        try:
+            while not self._stopped:
+                ready = {fd for fd, _ in poll.poll()}
+                if self._wake.fd in ready:
+                    self._note(self._wake.drain())
+                elif self._fd in ready and not self._read(buffer):
+                    return
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+    def _note(self, numbers: list[int]) -> None:
+        signals = [number for number in numbers if number]
+        if signal.SIGINT in signals and not self._is_socket:
+            # A person's ^C; auditd, which gives a socket, always ends the input itself.
+            self._stopped = True
+        with self._changed:
+            self._signals.extend(signals[:64])
+            self._knocked = True
+            self._changed.notify_all()
+
+    def _read(self, buffer: bytearray) -> bool:
+        """Read once; False at the end of the input."""
+        try:
+            count = os.readv(self._fd, [buffer])
+        except BlockingIOError:
+            return True
+        except OSError:  # a socket that was reset: nothing more will come
+            return False
+        if count:
+            self._admit(memoryview(buffer)[:count])
+        return count > 0
+
+    def _admit(self, data: memoryview) -> None:
+        with self._changed:
+            self.bytes_read += len(data)
+            if self._may_wait:
+                while self._size + len(data) > self.limit and not self._stopped:
+                    self._changed.wait()
+            if self._dropping:
+                data = self._resume(data)
+            if data and not self._dropping:
+                if self._size + len(data) <= self.limit:
+                    self._append(data)
+                else:
+                    self._fill_up(data)
+            self._changed.notify_all()
+
+    def _append(self, data: memoryview) -> None:
+        if not self._blocks or len(self._blocks[-1]) + len(data) > BLOCK_BYTES:
+            self._blocks.append(bytearray())
+        self._blocks[-1] += data
+        self._size += len(data)
+        self._mid_line = data[-1] != _NEWLINE
+
+    def _fill_up(self, data: memoryview) -> None:
+        """The buffer is full: finish the line that has begun, drop the rest."""
+        self._dropping = True
+        self._drop_mid_line = False
+        if self._mid_line:
+            end = bytes(data).find(b"\n") + 1
+            if end and self._size + end <= self.limit + SLACK_BYTES:
+                self._append(data[:end])
+                data = data[end:]
+            elif not end and self._size + len(data) <= self.limit + SLACK_BYTES:
+                self._append(data)
+                self._dropping = False
+                return
+            else:  # a line without end: close it, its rest is dropped
+                self._append(memoryview(b"\n"))
+                self._drop_mid_line = True
+                self._drop(data[: end or len(data)])
+                data = data[end or len(data) :]
+        self._drop(data)
+
+    def _resume(self, data: memoryview) -> memoryview:
+        """While dropping: drop up to the next line's start, and go on from there if there is room again."""
+        start = 0
+        if self._drop_mid_line:
+            start = bytes(data).find(b"\n") + 1 or len(data)
+            self._drop(data[:start])
+        rest = data[start:]
+        if self._drop_mid_line or self._size + max(len(rest), READ_BYTES) > self.limit:
+            self._drop(rest)
+            return data[:0]
+        self._dropping = False
+        return rest
+
+    def _drop(self, data: memoryview) -> None:
+        """Count what is dropped; a record counts with its first byte."""
+        if not data:
+            return
+        content = bytes(data)
+        ends_line = content.endswith(b"\n")
+        begun = content.count(b"\n") + (not ends_line) - self._drop_mid_line
+        self._drop_mid_line = not ends_line
+        dropped = self._dropped
+        dropped.records += begun
+        dropped.bytes += len(content)
+        last_at = content.rfind(b"msg=audit(")
+        last = _SERIAL.match(content, last_at) if last_at >= 0 else None
+        first = _SERIAL.search(content)
+        if first:
+            dropped.first = dropped.first or first[1].decode()
+        if last or first:
+            dropped.last = ((last or first) or [b"", b""])[1].decode()
+
+    # --- the taking side: one other thread ----------------------------------------------------------------------------
+
+    def take(self, timeout: float) -> bytes:
+        """The oldest block, at most 256 KiB; empty after `timeout` seconds, a `knock`, or at the end."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while not self._blocks and not self._ended and not self._knocked:
+                remaining = deadline - time.monotonic()
+                if remaining <= 0 or not self._changed.wait(remaining):
+                    break
+            self._knocked = False
+            if not self._blocks:
+                return b""
+            block = self._blocks.popleft()
+            self._size -= len(block)
+            if self._may_wait:
+                self._changed.notify_all()
+        return bytes(block)
+
+    def knock(self) -> None:
+        """End the waiting in `take`: something else wants the taker's attention. From any thread."""
+        with self._changed:
+            self._knocked = True
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Stop reading. From any thread."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        self._wake.ring()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the input has ended and everything was taken."""
+        with self._changed:
+            return self._ended and not self._blocks
+
+    def signals(self) -> list[int]:
+        """The signals that came since the last call."""
+        with self._changed:
+            found = list(self._signals)
+            self._signals.clear()
+        return found
+
+    def dropped(self) -> Dropped:
+        """Everything dropped so far; `first` and `last` are those of the current span, see `dropped_since`."""
+        with self._changed:
+            return replace(self._dropped)
+
+    def dropped_since(self) -> Dropped:
+        """What was dropped since the last call of this."""
+        with self._changed:
+            now, before = self._dropped, self._announced
+            span = Dropped(now.records - before.records, now.bytes - before.bytes, now.first, now.last)
+            self._announced = replace(now)
+            now.first = now.last = ""
+        return span

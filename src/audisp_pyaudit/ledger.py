@@ -1,0 +1,71 @@
+"""The ledger: what came in, and where every record and every event went.
+
+In: the counters of intake, engine and sinks. Out: lines for people, and whether it all adds up. It adds and compares;
+it counts nothing itself.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from audisp_pyaudit.intake import Dropped
+from audisp_pyaudit.sinks.base import SinkStats
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The counters of one moment; `frames` is what the pipeline handed to every sink, `notices` how many were ours."""
+
+    engine: Mapping[str, int]
+    dropped: Dropped = field(default_factory=Dropped)
+    frames: int = 0
+    notices: int = 0
+    sinks: Mapping[str, SinkStats] = field(default_factory=dict)
+
+    @property
+    def engine_closed(self) -> bool:
+        """Whether every record the engine was given is accounted for."""
+        count = self._count
+        return count("records_in") + count("records_restored") == (
+            count("records_published")
+            + count("records_held")
+            + count("records_end_of_event")
+            + count("records_filtered")
+            + count("records_lost_panic")
+        )
+
+    @property
+    def closed(self) -> bool:
+        """Whether every record and every frame is accounted for."""
+        return (
+            self.engine_closed
+            and self.frames == self._count("events_published") + self.notices
+            and all(sink.closed and sink.frames == self.frames for sink in self.sinks.values())
+        )
+
+    def lines(self) -> Iterator[str]:
+        """The ledger, a line per account; the last one says `ledger closed` or `ledger NOT closed`."""
+        count = self._count
+        came_in = count("records_in")
+        yield (
+            f"records read {came_in + self.dropped.records} = engine {came_in}"
+            f" + intake_full {self.dropped.records} ({self.dropped.bytes} bytes)"
+        )
+        parts = [f"{name} {count('records_' + name)}" for name in ("published", "held", "end_of_event", "filtered")]
+        if count("records_lost_panic"):
+            parts.append(f"lost_panic {count('records_lost_panic')}")
+        restored = f" + restored {count('records_restored')}" if count("records_restored") else ""
+        yield f"records in {came_in}{restored} = {' + '.join(parts)}"
+        events = f"events published {count('events_published')}"
+        told = ("events_incomplete", "late_parts", "lines_unparsed", "lines_truncated", "gaps", "panics")
+        notes = [f"{name} {count(name)}" for name in told if count(name)]
+        yield events + (f" ({', '.join(notes)})" if notes else "")
+        for name, sink in self.sinks.items():
+            lost = ", ".join(f"{why} {number}" for why, number in sorted(sink.lost.items()) if number)
+            yield (
+                f"sink {name}: offered {sink.offered} = delivered {sink.delivered} + filtered {sink.filtered}"
+                f" + queued {sink.queued} + lost {sink.lost.total()}{f' ({lost})' if lost else ''}"
+            )
+        yield "ledger closed" if self.closed else "ledger NOT closed"
+
+    def _count(self, name: str) -> int:
+        return self.engine.get(name, 0)

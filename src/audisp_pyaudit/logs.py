@@ -1,0 +1,62 @@
+"""The log: what the process has to say about itself, on standard error.
+
+In: events with fields. Out: a readable line on a terminal, logfmt elsewhere. It never says what stands in audit
+records, and it never stops the process: a standard error that is gone costs the line. structlog is loaded here, so
+this is imported after intake has begun to read.
+"""
+
+import sys
+from typing import IO, Any
+
+import structlog
+
+from audisp_pyaudit.escaping import escape
+
+
+class _Forgiving:
+    """A text stream whose writing never fails."""
+
+    def __init__(self, stream: IO[str] | None) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text) if self._stream is not None else len(text)
+        except (OSError, ValueError):
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            if self._stream is not None:
+                self._stream.flush()
+        except (OSError, ValueError):
+            return
+
+
+def _escape_values(_log: object, _method: str, event: Any) -> Any:  # noqa: ANN401  # structlog's types
+    """Values may hold what strangers wrote: a key of a configuration, the message of a panic."""
+    return {
+        key: escape(value) if isinstance(value, str) and key != "exception" else value for key, value in event.items()
+    }
+
+
+def make_log(stream: IO[str] | None = None) -> structlog.typing.FilteringBoundLogger:
+    """A log of our own; structlog's global configuration stays as it is."""
+    stream = sys.stderr if stream is None else stream
+    on_terminal = stream is not None and stream.isatty()
+    processors: list[Any] = [
+        _escape_values,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=not on_terminal),
+    ]
+    if on_terminal:
+        processors.append(structlog.dev.ConsoleRenderer())
+    else:
+        processors.append(structlog.processors.format_exc_info)
+        processors.append(structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]))
+    log: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+        structlog.PrintLogger(_Forgiving(stream)),  # type: ignore[arg-type]  # it writes and flushes, no more is used
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+    )
+    return log

@@ -1,0 +1,237 @@
+"""The pipeline's thread: takes blocks from intake, feeds the engine, hands frames to the sinks.
+
+In: bytes, time, names, signals. Out: frames in every sink, and the state of the engine in its file. One way: nothing
+here is called by a sink. It waits for nothing but intake; a sink may keep it for 100 ms at most.
+"""
+
+import signal
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from audisp_pyaudit.engine import Engine
+from audisp_pyaudit.framing import FrameList, Frames
+from audisp_pyaudit.intake import Intake
+from audisp_pyaudit.ledger import Ledger
+from audisp_pyaudit.names import NameLookup
+from audisp_pyaudit.notices import NoticeFrame, Notices
+from audisp_pyaudit.sinks.base import Sink
+from audisp_pyaudit.state import save_state
+
+# While events wait in the engine, time is told it this often; half of `name_wait_ms`, a tenth of `grace_ms`.
+TICK_SECONDS = 0.01
+# With nothing held there is nothing to do but to look after the house.
+IDLE_SECONDS = 1.0
+HOUSE_SECONDS = 1.0
+# A kill costs at most this much of what the engine remembers; saving takes well under a millisecond.
+SAVE_SECONDS = 10.0
+REMIND_SECONDS = 60.0
+
+
+class Log(Protocol):
+    """What the pipeline wants of a log."""
+
+    def info(self, event: str, **fields: Any) -> Any: ...  # noqa: ANN401, D102  # as structlog has it
+    def warning(self, event: str, **fields: Any) -> Any: ...  # noqa: ANN401, D102
+    def error(self, event: str, **fields: Any) -> Any: ...  # noqa: ANN401, D102
+
+
+class Pipeline:
+    """Ties intake, engine, names and sinks together.
+
+    Args:
+        intake: where blocks come from.
+        engine: turns bytes into frames.
+        names: looks names up; None if nobody asks for names.
+        sinks: where frames go; their order is that of the engine's route bits.
+        notices: makes the events that say what was lost here.
+        log: where to tell people.
+        state_path: where the engine's state is kept, empty for nowhere.
+        problems: what is wrong with the configuration, said again every minute.
+    """
+
+    def __init__(  # noqa: PLR0913  # this is where everything meets
+        self,
+        *,
+        intake: Intake,
+        engine: Engine,
+        names: NameLookup | None,
+        sinks: Sequence[Sink],
+        notices: Notices,
+        log: Log,
+        state_path: str = "",
+        problems: Sequence[str] = (),
+    ) -> None:
+        self._intake = intake
+        self._engine = engine
+        self._names = names
+        self._sinks = sinks
+        self._notices = notices
+        self._log = log
+        self._state_path = state_path
+        self._problems = problems
+        self._frames = 0
+        self._notices_made = 0
+        self._lost_panic = 0
+        self._panics = 0
+        self._troubles: dict[str, str] = {}
+        self._lost: dict[str, int] = {}
+        self._broken: set[str] = set()
+        self._save_failed = False
+        now = time.monotonic()
+        self._house_at = now + HOUSE_SECONDS
+        self._save_at = now + SAVE_SECONDS
+        self._remind_at = now + REMIND_SECONDS
+
+    def run(self) -> None:
+        """Work until the input has ended."""
+        while not self._intake.finished:
+            block = self._intake.take(TICK_SECONDS if self._engine.holds else IDLE_SECONDS)
+            if block:
+                self._publish(self._engine.feed(block))
+            self._exchange_names()
+            self._publish(self._engine.tick(_now_ms()))
+            self._keep_house(time.monotonic())
+
+    def finish(self, *, name_wait: float, drain: float) -> Ledger:
+        """Publish what is held, save the state, and let the sinks go.
+
+        Args:
+            name_wait: seconds to wait for names that were asked for.
+            drain: seconds for subscribers to take what waits for them.
+        """
+        self._await_names(name_wait)
+        self._publish(self._engine.close())
+        self._announce_losses()
+        self._save_state()
+        deadline = time.monotonic() + drain
+        for sink in self._sinks:
+            sink.close(deadline)
+        if self._names is not None:
+            self._names.close()
+        self._look_at_sinks(remind=True)
+        return self.ledger()
+
+    def ledger(self) -> Ledger:
+        """The counters as they stand."""
+        return Ledger(
+            engine=self._engine.stats(),
+            dropped=self._intake.dropped(),
+            frames=self._frames,
+            notices=self._notices_made,
+            sinks={sink.name: sink.stats() for sink in self._sinks},
+        )
+
+    def _publish(self, batches: Iterable[Frames]) -> None:
+        for frames in batches:
+            if len(frames):
+                self._frames += len(frames)
+                for sink in self._sinks:
+                    self._deliver(sink, frames)
+
+    def _deliver(self, sink: Sink, frames: Frames) -> None:
+        """Sinks do not raise; one with a bug costs what it does not deliver, and its ledger shows it."""
+        try:
+            sink.deliver(frames)
+        except Exception as error:  # noqa: BLE001  # see above
+            if sink.name not in self._broken:
+                self._log.error("sink failed; this is a bug, please report it", sink=sink.name, why=repr(error))
+            self._broken.add(sink.name)
+
+    # --- names --------------------------------------------------------------------------------------------------------
+
+    def _exchange_names(self) -> None:
+        if self._names is not None:
+            for kind, key in self._engine.wants():
+                self._names.ask(kind, key)
+            for kind, key, name in self._names.answers():
+                self._engine.tell(kind, key, name)
+
+    def _await_names(self, seconds: float) -> None:
+        """Give names that were asked for the time that every event gives them."""
+        deadline = time.monotonic() + seconds
+        self._exchange_names()
+        while self._names is not None and self._names.outstanding and time.monotonic() < deadline:
+            time.sleep(0.001)
+            self._exchange_names()
+
+    # --- the house ----------------------------------------------------------------------------------------------------
+
+    def _keep_house(self, now: float) -> None:
+        """What is due about every second: losses are announced, troubles are told, the state is saved."""
+        for number in self._intake.signals():
+            self._log.info("signal; reading on until the end of the input", signal=signal.Signals(number).name)
+        if now < self._house_at:
+            return
+        self._house_at = now + HOUSE_SECONDS
+        remind = now >= self._remind_at
+        self._announce_losses()
+        self._look_at_sinks(remind=remind)
+        if now >= self._save_at:
+            self._save_at = now + SAVE_SECONDS
+            self._save_state()
+        if remind:
+            self._remind_at = now + REMIND_SECONDS
+            for problem in self._problems:
+                self._log.error("configuration is wrong; running with the defaults", problem=problem)
+
+    def _announce_losses(self) -> None:
+        """Say in the stream what was lost between auditd and the engine."""
+        span = self._intake.dropped_since()
+        if span.records or span.bytes:
+            self._announce(
+                "records-dropped",
+                {
+                    "reason": "intake_full",
+                    "records": span.records,
+                    "bytes": span.bytes,
+                    "first": span.first,
+                    "last": span.last,
+                },
+            )
+        if self._engine.panics > self._panics:
+            self._log.error(
+                "the engine broke on its input; this is a bug, please report it",
+                panics=self._engine.panics - self._panics,
+                last=self._engine.last_panic,
+            )
+            self._panics = self._engine.panics
+            lost = self._engine.stats()["records_lost_panic"] - self._lost_panic
+            self._lost_panic += lost
+            if lost:
+                self._announce("records-dropped", {"reason": "panic", "records": lost})
+
+    def _announce(self, action: str, lost: Mapping[str, object]) -> None:
+        self._log.warning("records lost", **lost)
+        self._notices_made += 1
+        self._publish([FrameList([NoticeFrame(self._notices.loss(action, lost))])])
+
+    def _look_at_sinks(self, *, remind: bool) -> None:
+        """Tell when a sink's trouble begins and ends, and each minute what was lost."""
+        for sink in self._sinks:
+            trouble, before = sink.trouble, self._troubles.get(sink.name, "")
+            if trouble and (trouble != before or remind):
+                self._log.warning("sink cannot deliver", sink=sink.name, why=trouble)
+            elif before and not trouble:
+                self._log.info("sink delivers again", sink=sink.name)
+            self._troubles[sink.name] = trouble
+            if remind:
+                lost = {why: count for why, count in sink.stats().lost.items() if why != "no_subscriber"}
+                if sum(lost.values()) > self._lost.get(sink.name, 0):
+                    self._log.warning("sink lost events", sink=sink.name, **lost)
+                self._lost[sink.name] = sum(lost.values())
+
+    def _save_state(self) -> None:
+        if not self._state_path:
+            return
+        try:
+            save_state(self._state_path, self._engine.state())
+            self._save_failed = False
+        except OSError as error:
+            if not self._save_failed:
+                self._log.warning("state not saved", file=self._state_path, why=error.strerror)
+            self._save_failed = True
+
+
+def _now_ms() -> int:
+    return time.monotonic_ns() // 1_000_000

@@ -1,0 +1,87 @@
+"""The plugin: the main path from auditd's bytes to documents. Read it top to bottom.
+
+Two threads matter. The main one is intake: it reads, and does nothing else. The other builds everything from the
+configuration, then turns bytes into documents until the input ends. Third-party code is imported by the second one,
+when the first is reading already. Only the end of the input, or the death of one of the two, ends the process.
+"""
+
+import os
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+
+from audisp_pyaudit.intake import Intake
+from audisp_pyaudit.signals import WakeUp
+
+# Exit codes: what auditd gave us has ended; used in a way that makes no sense; a bug.
+EXIT_END_OF_INPUT = 0
+EXIT_USAGE = 2
+EXIT_BUG = 70
+
+_FOR_PEOPLE = """\
+audisp-pyaudit without a command is a plugin that auditd starts: it reads audit records from standard input.
+To read audit logs yourself:   audisp-pyaudit decode /var/log/audit/audit.log
+To watch a running plugin:     audisp-pyaudit tail /run/audisp-pyaudit/events.sock
+All commands:                  audisp-pyaudit --help
+"""
+
+
+@dataclass
+class Arguments:
+    """What the plugin was started with; `problems` are arguments that nobody understands."""
+
+    config: str | None = None
+    print_ledger: bool = False
+    problems: list[str] = field(default_factory=list)
+
+
+def run(arguments: Arguments) -> int:
+    """Be the plugin, until the end of the input.
+
+    Returns:
+        The exit code.
+    """
+    if not _has_input():
+        sys.stderr.write(_FOR_PEOPLE)
+        return EXIT_USAGE
+    wake = WakeUp()
+    wake.install()
+    intake = Intake(0, wake)
+    outcome: list[int] = []
+    worker = threading.Thread(target=_work, args=(arguments, intake, outcome), name="pipeline")
+    worker.start()
+    intake.run()
+    worker.join()
+    return outcome[0] if outcome else EXIT_BUG
+
+
+def _has_input() -> bool:
+    """Whether standard input is there and is no terminal."""
+    try:
+        os.fstat(0)
+    except OSError:
+        return False
+    return not os.isatty(0)
+
+
+def _work(arguments: Arguments, intake: Intake, outcome: list[int]) -> None:
+    """The second thread: a bug here ends the process, auditd starts a new one."""
+    try:
+        _process(arguments, intake)
+        outcome.append(EXIT_END_OF_INPUT)
+    except BaseException:
+        intake.stop()
+        raise  # threading prints it to standard error
+
+
+def _process(arguments: Arguments, intake: Intake) -> None:
+    from audisp_pyaudit.assembly import build  # noqa: PLC0415  # intake is reading by now
+
+    pipeline, config, log = build(arguments, intake, start_ms=time.time_ns() // 1_000_000)
+    pipeline.run()
+    ledger = pipeline.finish(name_wait=config.timing.name_wait_ms / 1000, drain=config.timing.drain_ms / 1000)
+    if arguments.print_ledger:
+        sys.stderr.write("".join(f"{line}\n" for line in ledger.lines()))
+    else:
+        log.info("end of the input", ledger="; ".join(ledger.lines()))

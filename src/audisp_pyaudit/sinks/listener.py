@@ -1,0 +1,87 @@
+"""A Unix stream socket under a name in the file system.
+
+In: path, mode, group. Out: a listening socket. The name never means a socket that nobody listens on: the socket is
+bound to a name of its own, made ready, and then renamed over the old one, so that two processes may overlap, as they do
+when auditd reloads. At the end only a name that still means our own socket is removed. A file that is no socket is
+never replaced.
+"""
+
+import contextlib
+import grp
+import os
+import secrets
+import socket
+import stat
+from pathlib import Path
+
+from audisp_pyaudit.errors import SinkError
+from audisp_pyaudit.sinks.base import RETRY_SECONDS, sink_error
+
+# Connections that wait to be accepted; the kernel refuses more than this at a time.
+BACKLOG = 64
+
+
+class Listener:
+    """Listens on `path`.
+
+    Args:
+        path: where, at most 97 bytes.
+        mode: permissions of the socket.
+        group: who owns it beside us; empty for our own group.
+
+    Raises:
+        SinkError: not now.
+    """
+
+    def __init__(self, path: str, mode: int, group: str) -> None:
+        self._path = Path(path)
+        self._refuse_foreign()
+        gid = _group_id(group)
+        try:
+            self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError as error:
+            raise sink_error(path, error) from None
+        temporary = self._path.with_name(f".{secrets.token_hex(4)}")
+        try:
+            os.fchmod(self.socket.fileno(), 0o600)  # on Linux, the mode that bind makes the name with: no moment open
+            self.socket.bind(str(temporary))
+            if gid >= 0:
+                os.chown(temporary, -1, gid)
+            temporary.chmod(mode)
+            self.socket.listen(BACKLOG)
+            self.socket.settimeout(0.0)
+            found = temporary.lstat()
+            self._id = (found.st_dev, found.st_ino)
+            temporary.rename(self._path)
+        except OSError as error:
+            self.socket.close()
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise sink_error(path, error) from None
+
+    def close(self) -> None:
+        """Stop listening; remove the name if it is still ours."""
+        with contextlib.suppress(OSError):
+            found = self._path.lstat()
+            if (found.st_dev, found.st_ino) == self._id:
+                self._path.unlink()
+        self.socket.close()
+
+    def _refuse_foreign(self) -> None:
+        try:
+            found = self._path.lstat()
+        except OSError:
+            return
+        if not stat.S_ISSOCK(found.st_mode):
+            raise SinkError(f"{self._path}: is there and is not a socket; not replaced", "EEXIST", RETRY_SECONDS)
+
+
+def _group_id(group: str) -> int:
+    """The id of a group; -1, which changes nothing, for none."""
+    if not group:
+        return -1
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise SinkError(f"there is no group {group}", "EINVAL", RETRY_SECONDS) from None

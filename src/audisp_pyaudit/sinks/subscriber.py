@@ -1,0 +1,105 @@
+"""What one subscriber of a socket is still to get, bounded in bytes.
+
+It makes no sense to go at the pace of the slowest reader: one that does not keep up loses frames of its own, all in one
+place, and finds a notice there that says how many. No socket here; `unix.py` moves the bytes.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from audisp_pyaudit.framing import fit
+from audisp_pyaudit.sinks.base import SinkStats
+
+
+@dataclass
+class _Piece:
+    """Some whole frames; the bytes are shared between subscribers."""
+
+    blob: bytes
+    end: int
+    frames: int
+
+
+class Subscriber:
+    """The queue of one subscriber. Not thread-safe; the sink's lock is held around every call.
+
+    Args:
+        framing: of what is offered.
+        limit: bytes that may wait.
+        notice: makes a frame that says how many frames and bytes are missing at this place.
+        stats: the sink's ledger.
+    """
+
+    def __init__(self, framing: str, limit: int, notice: Callable[[int, int], bytes], stats: SinkStats) -> None:
+        self._framing = framing
+        self._limit = limit
+        self._notice = notice
+        self._stats = stats
+        self._pieces: deque[_Piece] = deque()
+        self._offset = 0  # into the first piece
+        self._waiting = 0  # bytes
+        self._missed_frames = 0
+        self._missed_bytes = 0
+
+    def offer(self, blob: bytes, frames: int) -> None:
+        """Queue frames, as many as there is room for; the others are lost to this subscriber."""
+        self._stats.offered += frames
+        self._catch_up()
+        end, count = len(blob), frames
+        if self._missed_frames:
+            end = count = 0
+        elif self._waiting + len(blob) > self._limit:
+            end, count = fit(blob, self._framing, self._limit - self._waiting)
+        if count:
+            self._push(_Piece(blob, end, count))
+            self._stats.queued += count
+        if count < frames:
+            self._missed_frames += frames - count
+            self._missed_bytes += len(blob) - end
+            self._stats.lost["slow"] += frames - count
+            self._catch_up()  # at once, if it was one frame larger than all the room
+
+    def next_bytes(self) -> memoryview | None:
+        """What is to be sent next; None if nothing waits."""
+        if not self._pieces:
+            return None
+        piece = self._pieces[0]
+        return memoryview(piece.blob)[self._offset : piece.end]
+
+    def sent(self, count: int) -> None:
+        """The first `count` bytes of `next_bytes` are on their way."""
+        self._offset += count
+        self._waiting -= count
+        piece = self._pieces[0]
+        if self._offset == piece.end:
+            self._pieces.popleft()
+            self._offset = 0
+            self._stats.queued -= piece.frames
+            self._stats.delivered += piece.frames
+            self._catch_up()
+
+    def leave(self, why: str) -> None:
+        """It is gone; what it did not get is lost under `why`."""
+        if self._pieces:
+            piece = self._pieces[0]
+            _, done = fit(piece.blob[: piece.end], self._framing, self._offset)
+            done = min(done, piece.frames)
+            self._stats.delivered += done
+            left = sum(each.frames for each in self._pieces) - done
+            self._stats.queued -= left + done
+            if left:
+                self._stats.lost[why] += left
+        self._pieces.clear()
+        self._waiting = self._offset = 0
+
+    def _catch_up(self) -> None:
+        """Half of the room is free again: say what is missing, and go on from here."""
+        if self._missed_frames and self._waiting <= self._limit // 2:
+            notice = self._notice(self._missed_frames, self._missed_bytes)
+            self._missed_frames = self._missed_bytes = 0
+            self._push(_Piece(notice, len(notice), 0))
+
+    def _push(self, piece: _Piece) -> None:
+        self._pieces.append(piece)
+        self._waiting += piece.end

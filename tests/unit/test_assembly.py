@@ -1,0 +1,134 @@
+"""Building the pipeline: what cannot be had is done without."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audisp_pyaudit import assembly, config
+from audisp_pyaudit.intake import Intake
+from audisp_pyaudit.plugin import Arguments
+from audisp_pyaudit.signals import WakeUp
+from audisp_pyaudit.sinks.file import FileSink
+from audisp_pyaudit.sinks.stdout import StdoutSink
+from audisp_pyaudit.sinks.unix import UnixSink
+
+
+@pytest.fixture
+def intake() -> Iterator[Intake]:
+    """An intake that has ended."""
+    reader, writer = os.pipe()
+    os.close(writer)
+    wake = WakeUp()
+    intake = Intake(reader, wake)
+    intake.run()
+    yield intake
+    wake.close()
+    os.close(reader)
+
+
+@pytest.fixture
+def defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The default socket and state in a folder of the test's own; no configuration in /etc."""
+    monkeypatch.setattr(config, "CONFIG_PATH", str(tmp_path / "none.toml"))
+    sinks = {"events": config.UnixSettings(path=str(tmp_path / "events.sock"))}
+    monkeypatch.setattr(config, "DEFAULT_SINKS", sinks)
+    monkeypatch.setattr(config.State, "__init__", _state_in(str(tmp_path / "engine.state")))
+    return tmp_path
+
+
+def _state_in(path: str) -> Callable[..., None]:
+    def init(self: config.State, path: str = path) -> None:
+        object.__setattr__(self, "path", path)
+
+    return init
+
+
+def built(intake: Intake, fake_engine: Any, *words: str) -> Any:  # noqa: ANN401  # a stand-in
+    """The pipeline of a configuration file, or of none."""
+    arguments = Arguments(words[0] if words else None)
+    return assembly.build(arguments, intake, start_ms=1, raw=fake_engine)
+
+
+def test_every_kind_of_sink(intake: Intake, fake_engine: Any, tmp_path: Path) -> None:  # noqa: ANN401  # a stand-in
+    """Each sink of the configuration is there, in the order of its route bits."""
+    file = tmp_path / "a.toml"
+    file.write_text(
+        f"""
+[state]
+path = ""
+[limits]
+intake_bytes = 2000000
+[sinks.one]
+type = "stdout"
+[sinks.two]
+type = "file"
+path = "{tmp_path}/x"
+[sinks.three]
+type = "unix"
+path = "{tmp_path}/s"
+"""
+    )
+    pipeline, found, _ = built(intake, fake_engine, str(file))
+    assert [type(sink) for sink in pipeline._sinks] == [StdoutSink, FileSink, UnixSink]
+    assert intake.limit == 2_000_000
+    assert found.source == str(file)
+    pipeline.finish(name_wait=0, drain=0)
+
+
+def test_a_wrong_configuration_does_not_stop_it(
+    intake: Intake,
+    fake_engine: Any,  # noqa: ANN401  # a stand-in
+    defaults: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With mistakes in the file the plugin runs with the defaults, and says each mistake."""
+    file = defaults / "wrong.toml"
+    file.write_text("[limits]\nevnts = 3\n[timing]\ngrace_ms = 'x'\n")
+    pipeline, found, _ = built(intake, fake_engine, str(file))
+    assert found == config.Config()
+    assert (defaults / "events.sock").is_socket()
+    told = capsys.readouterr().err
+    assert "limits.evnts: unknown key" in told
+    assert "timing.grace_ms: expected" in told
+    pipeline.finish(name_wait=0, drain=0)
+
+
+def test_options_that_only_the_engine_refuses(
+    intake: Intake,
+    fake_engine: Any,  # noqa: ANN401  # a stand-in
+    defaults: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Should the engine be stricter than the configuration, the defaults are in force."""
+    file = defaults / "a.toml"
+    file.write_text("[decode]\ninclude_raw = 'always'\n")
+
+    def strict(options: dict[str, object], state: bytes | None) -> Any:  # noqa: ANN401  # a stand-in
+        if options["include_raw"] == "always":
+            raise ValueError("not always")
+        return fake_engine(options, state)
+
+    pipeline, found, _ = built(intake, strict, str(file))
+    assert found.decode.include_raw == "unparsed"
+    assert "not always" in capsys.readouterr().err
+    pipeline.finish(name_wait=0, drain=0)
+
+
+@pytest.mark.usefixtures("defaults")
+def test_state_of_no_use(
+    intake: Intake,
+    fake_engine: Any,  # noqa: ANN401  # a stand-in
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A damaged state is a warning, and a fresh start."""
+    (tmp_path / "engine.state").write_bytes(b"bad")
+    built(intake, fake_engine)[0].finish(name_wait=0, drain=0)
+    assert "state is of no use" in capsys.readouterr().err
+    (tmp_path / "engine.state").unlink()
+    (tmp_path / "engine.state").mkdir()
+    built(intake, fake_engine)[0].finish(name_wait=0, drain=0)
+    assert "state not read" in capsys.readouterr().err

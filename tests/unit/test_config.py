@@ -1,0 +1,226 @@
+"""The configuration: defaults, errors, and the annotated file."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from audisp_pyaudit import config
+from audisp_pyaudit.config import (
+    Config,
+    FileSettings,
+    Match,
+    Rule,
+    StdoutSettings,
+    UnixSettings,
+    load,
+    parse,
+)
+from audisp_pyaudit.errors import ConfigFileError
+from audisp_pyaudit.host import HostFacts
+
+MATCHES = "key, record_type, action, category, syscall, exe, uid, auid, unit, host"
+ANNOTATED = Path(__file__).parents[2] / "plugin" / "audisp-pyaudit.toml"
+
+
+def errors_of(source: str) -> list[str]:
+    """What is wrong in a configuration."""
+    with pytest.raises(ConfigFileError) as caught:
+        parse(source.encode(), "a.toml")
+    return [str(error) for error in caught.value.errors]
+
+
+def test_no_file_means_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The plugin works without any configuration: one Unix socket."""
+    monkeypatch.setattr(config, "CONFIG_PATH", str(tmp_path / "none.toml"))
+    found = load()
+    assert found == Config()
+    assert found.source is None
+    assert list(found.sinks) == ["events"]
+    assert isinstance(found.sinks["events"], UnixSettings)
+
+
+def test_usual_place_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without --config, the file in /etc counts if it is there."""
+    file = tmp_path / "a.toml"
+    file.write_text("[timing]\ngrace_ms = 7\n")
+    monkeypatch.setattr(config, "CONFIG_PATH", str(file))
+    assert load().timing.grace_ms == 7
+
+
+def test_an_empty_file_means_defaults() -> None:
+    """A file that says nothing changes nothing."""
+    assert parse(b"", "a.toml") == Config()
+    assert parse(b"[sinks]\n", "a.toml") == Config()
+
+
+def uncommented(marks: str) -> str:
+    """The annotated file with some of its commented lines put in force."""
+    lines = ANNOTATED.read_text().splitlines()
+    return "\n".join(re.sub(rf"^#{marks}(?=[\[a-z])", "", line) for line in lines)
+
+
+def test_annotated_file_says_the_defaults() -> None:
+    """The annotated file is the documentation: what it shows as defaults is what is in force, key by key."""
+    shown = parse(uncommented("").encode(), "annotated")
+    assert shown == Config()
+    assert parse(ANNOTATED.read_bytes(), "annotated") == Config()
+
+
+def test_annotated_file_has_every_key() -> None:
+    """Nothing can be set that the annotated file does not show, and it shows nothing that cannot be set."""
+    import tomllib  # noqa: PLC0415  # here only
+
+    table = tomllib.loads(uncommented(""))
+    for name in ("host", "decode", "limits", "timing", "state"):
+        section = getattr(Config(), name)
+        assert list(table[name]) == [field.name for field in dataclasses.fields(section)], name
+    everything = tomllib.loads(uncommented(">?"))
+    for kind, cls in config.SINK_TYPES.items():
+        keys = {key for sink in everything["sinks"].values() if sink["type"] == kind for key in sink}
+        assert keys == {field.name for field in dataclasses.fields(cls)}, kind
+    rules = everything["rules"]
+    assert {key for rule in rules for key in rule} == {field.name for field in dataclasses.fields(Rule)}
+    assert {key for rule in rules for key in rule["match"]} == {field.name for field in dataclasses.fields(Match)}
+
+
+def test_annotated_examples_are_right() -> None:
+    """Whoever uncomments an example gets a configuration that works."""
+    found = parse(uncommented(">?").encode(), "annotated")
+    assert isinstance(found.sinks["archive"], FileSettings)
+    assert isinstance(found.sinks["screen"], StdoutSettings)
+    assert found.rules[0].drop
+    assert found.rules[1].route == ("archive",)
+
+
+def test_everything_wrong_is_said_in_order() -> None:
+    """All mistakes of a file are named with line, key and expectation, top to bottom."""
+    assert errors_of(
+        """\
+[host]
+nam = "x"
+[limits]
+events = "many"
+[sinks.a]
+type = "unx"
+[sinks.b]
+type = "file"
+mode = 600
+[sinks.C]
+type = "stdout"
+[[rules]]
+name = "x"
+match = {}
+[[rules]]
+name = "x"
+drop = true
+route = ["q"]
+match = { kee = "x" }
+"""
+    ) == [
+        'a.toml:2: host.nam: unknown key; did you mean "name"?',
+        'a.toml:4: limits.events: expected a whole number from 16 to 1000000, found "many"',
+        'a.toml:6: sinks.a.type: expected one of "unix", "file", "stdout", found "unx"; did you mean "unix"?',
+        "a.toml:7: sinks.b.path: is missing",
+        'a.toml:9: sinks.b.mode: expected a file mode in octal as a text, such as "0600", found 600',
+        "a.toml:10: sinks.C: expected a name of lower-case letters, digits, - and _ (at most 63)",
+        f"a.toml:14: rules[0].match: expected at least one of {MATCHES}",
+        'a.toml:16: rules[1].name: another rule has the name "x"',
+        'a.toml:18: rules[1].route: there is no sink "q"',
+        'a.toml:19: rules[1].match: kee: unknown key; did you mean "key"?',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("x = [", "a.toml:1: not TOML: "),
+        ("[a]\nb = = 1\n", "a.toml:2: not TOML: Invalid value, column 5"),
+        ("unknown = 1", "a.toml:1: unknown: unknown key; known here: host, decode, limits"),
+        ("host = 1", "a.toml:1: host: expected a table ([host]), found 1"),
+        ("sinks = 1", "a.toml:1: sinks: expected tables ([sinks.NAME]), found 1"),
+        ("[sinks]\na = 1", "a.toml:2: sinks.a: expected a table ([sinks.a]), found 1"),
+        ("[sinks.a]\nformat = 'json'", 'a.toml:1: sinks.a.type: expected one of "unix", "file", "stdout", is missing'),
+        ("rules = 1", "a.toml:1: rules: expected tables in a list ([[rules]]), found 1"),
+        ("rules = [1]", "rules[0]: expected a table"),
+        ("[[rules]]\nname = 'a'\nmatch = {key = 'k'}", "rules[0]: expected either drop = true or route = [sinks]"),
+        (
+            "[[rules]]\nname='a'\ndrop=true\nroute=['events']\nmatch={key='k'}",
+            "a.toml:1: rules[0]: expected either drop = true or route = [sinks]",
+        ),
+        ("[[rules]]\nname='a'\nroute=['event']\nmatch={key='k'}", 'there is no sink "event"; did you mean "events"?'),
+        ("[timing]\ngrace_ms = 9000", "timing.grace_ms: expected at most timing.event_timeout_ms (2000)"),
+        ("[limits]\nline_bytes = 16777216\nevent_bytes = 16384", "limits.line_bytes: expected at most"),
+        (
+            "[sinks.a]\ntype='file'\npath='/x'\n[sinks.b]\ntype='file'\npath='/x'",
+            'a.toml:4: sinks.b: sink "a" has /x already',
+        ),
+        ("[sinks.a]\ntype='stdout'\n[sinks.b]\ntype='stdout'", 'sink "a" has standard output already'),
+    ],
+)
+def test_each_kind_of_mistake(source: str, expected: str) -> None:
+    """Every kind of mistake is told from the others, in words."""
+    assert expected in errors_of(source)[0]
+
+
+def test_too_many_sinks() -> None:
+    """A frame's header has 64 route bits; more sinks are refused, not overlooked."""
+    source = "\n".join(f"[sinks.s{number}]\ntype='file'\npath='/{number}'" for number in range(65))
+    assert errors_of(source) == ["a.toml: sinks: expected at most 64 sinks, found 65"]
+
+
+def test_what_is_no_text() -> None:
+    """A file that is not text is named with the line where that shows."""
+    with pytest.raises(ConfigFileError, match=r"a\.toml:2: is not UTF-8 text"):
+        parse(b"a = 1\n\xff", "a.toml")
+
+
+def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is not there, or is a folder, or is huge, is an error that says so."""
+    with pytest.raises(ConfigFileError, match=r"none\.toml: cannot be read: No such file"):
+        load(str(tmp_path / "none.toml"))
+    with pytest.raises(ConfigFileError, match="cannot be read: Is a directory"):
+        load(str(tmp_path))
+    monkeypatch.setattr(config, "MAX_CONFIG_BYTES", 10)
+    (tmp_path / "a").write_bytes(b"#" * 11)
+    with pytest.raises(ConfigFileError, match="is larger than 10 bytes"):
+        load(str(tmp_path / "a"))
+
+
+def test_engine_options() -> None:
+    """What the configuration says reaches the engine, in the units it takes."""
+    found = parse(
+        b"""
+[decode]
+names = false
+name_ttl_seconds = 5
+[sinks.a]
+type = "stdout"
+format = "msgpack"
+[sinks.b]
+type = "file"
+path = "/x"
+[[rules]]
+name = "r"
+route = ["b"]
+match = { key = "k", uid = [0, "1*"] }
+""",
+        "a.toml",
+    )
+    options = found.engine_options(HostFacts("web-1", "6f1c", ("web",)), 5000)
+    assert options["host"] == {"name": "web-1", "id": "6f1c", "nodes": ["web"]}
+    assert options["process_start_ms"] == 5000
+    assert options["encodings"] == ["json", "msgpack"]
+    assert options["names"] == "off"
+    assert options["sinks"] == ["a", "b"]
+    assert options["rules"] == [
+        {"name": "r", "match": {"key": ["k"], "uid": ["0", "1*"]}, "drop": False, "route": ["b"]}
+    ]
+    timing = options["timing"]
+    assert isinstance(timing, dict)
+    assert timing["name_ttl_ms"] == 5000
+    assert "drain_ms" not in timing
+    limits = options["limits"]
+    assert isinstance(limits, dict)
+    assert sorted(limits) == ["event_bytes", "event_records", "events", "held_bytes", "line_bytes"]

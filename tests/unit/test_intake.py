@@ -1,0 +1,275 @@
+"""Intake: never waits, loses whole lines only, and counts them."""
+
+import itertools
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audisp_pyaudit import intake as module
+from audisp_pyaudit.intake import BLOCK_BYTES, Intake
+from audisp_pyaudit.signals import WakeUp
+
+
+@pytest.fixture
+def wake() -> Iterator[WakeUp]:
+    """A wake-up pipe without signals."""
+    pipe = WakeUp()
+    yield pipe
+    pipe.close()
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A socket pair, as auditd makes it."""
+    pair = socket.socketpair()
+    yield pair
+    for end in pair:
+        end.close()
+
+
+Started = Callable[..., Intake]
+
+
+@pytest.fixture
+def started(wake: WakeUp) -> Iterator[Started]:
+    """Starts an intake in a thread."""
+    threads = []
+
+    def start(fd: int, limit: int = module.DEFAULT_LIMIT) -> Intake:
+        intake = Intake(fd, wake, limit)
+        thread = threading.Thread(target=intake.run)
+        thread.start()
+        threads.append((intake, thread))
+        return intake
+
+    yield start
+    for intake, thread in threads:
+        intake.stop()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def everything(intake: Intake) -> bytes:
+    """All that comes until the end."""
+    blocks = []
+    while not intake.finished:
+        blocks.append(intake.take(1))
+    return b"".join(blocks)
+
+
+def line(serial: int, size: int = 100) -> bytes:
+    """A record of some length."""
+    return f"type=USER msg=audit(1700000000.123:{serial}): ".encode().ljust(size - 1, b"x") + b"\n"
+
+
+def test_all_bytes_come_through(ends: tuple[socket.socket, socket.socket], started: Started) -> None:
+    """Nothing is changed, also not a last line without its end."""
+    intake = started(ends[0].fileno())
+    content = b"".join(line(number) for number in range(5000)) + b"half"
+    ends[1].sendall(content)
+    ends[1].close()
+    assert everything(intake) == content
+    assert intake.bytes_read == len(content)
+    assert intake.dropped().records == 0
+
+
+def test_nobody_takes_and_nobody_waits(
+    ends: tuple[socket.socket, socket.socket], started: Started, eventually: Callable[..., None]
+) -> None:
+    """Nobody holds auditd up: with a full buffer it can still write, and what is dropped is counted to the record."""
+    intake = started(ends[0].fileno(), limit=100_000)
+    count = 5000
+    ends[1].settimeout(10)
+    for number in range(count):
+        ends[1].sendall(line(number))
+    eventually(lambda: intake.bytes_read == count * 100, "everything read")
+    dropped = intake.dropped()
+    assert dropped.records > 0
+    assert dropped.bytes == dropped.records * 100
+    ends[1].close()
+    kept = everything(intake).splitlines(keepends=True)
+    assert len(kept) + dropped.records == count
+    assert kept == [line(number) for number in range(len(kept))]
+    assert dropped.first == f"1700000000.123:{len(kept)}"
+    assert dropped.last == "1700000000.123:4999"
+
+
+def test_reading_goes_on_after_a_drop(
+    ends: tuple[socket.socket, socket.socket], started: Started, eventually: Callable[..., None]
+) -> None:
+    """When there is room again, records come again, from a line's beginning."""
+    intake = started(ends[0].fileno(), limit=200_000)
+    sent = 0
+    while intake.dropped().records == 0:
+        ends[1].sendall(line(sent))
+        sent += 1
+    ends[1].sendall(b"type=HALF")
+    eventually(lambda: intake.bytes_read == sent * 100 + 9, "everything read")
+    kept = b""
+    while block := intake.take(0):
+        kept += block
+    ends[1].sendall(b" the rest\n" + line(7777))
+    ends[1].close()
+    after = everything(intake)
+    assert after == line(7777)
+    assert kept.count(b"\n") + intake.dropped().records == sent + 1
+
+
+def test_each_span_is_announced_once(
+    ends: tuple[socket.socket, socket.socket], started: Started, eventually: Callable[..., None]
+) -> None:
+    """The event about a loss speaks of what was lost since the last one."""
+    intake = started(ends[0].fileno(), limit=50_000)
+    for number in range(2000):
+        ends[1].sendall(line(number))
+    eventually(lambda: intake.bytes_read == 200_000, "everything read")
+    first = intake.dropped_since()
+    assert first.records == intake.dropped().records > 0
+    assert intake.dropped_since() == module.Dropped()
+    ends[1].sendall(line(9000))
+    eventually(lambda: intake.dropped().records > first.records, "one more dropped")
+    again = intake.dropped_since()
+    assert (again.records, again.first, again.last) == (1, "1700000000.123:9000", "1700000000.123:9000")
+
+
+def admitted(chunks: list[bytes], limit: int, takes: list[bool], wake: WakeUp) -> tuple[bytes, module.Dropped]:
+    """What an intake lets through when it is given these chunks, taking a block after some of them."""
+    reader, writer = os.pipe()
+    try:
+        intake = Intake(reader, wake, limit)
+        kept = b""
+        for chunk, take in zip(chunks, takes, strict=True):
+            if chunk:
+                intake._admit(memoryview(chunk))
+            if take:
+                kept += intake.take(0)
+        while block := intake.take(0):
+            kept += block
+        return kept, intake.dropped()
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+@given(
+    lines=st.lists(st.integers(1, 400_000), min_size=1, max_size=12),
+    cuts=st.lists(st.integers(0, 1_000_000), max_size=12),
+    takes=st.lists(st.booleans(), min_size=13, max_size=13),
+)
+def test_only_whole_lines_are_lost(lines: list[int], cuts: list[int], takes: list[bool]) -> None:
+    """However the bytes arrive: every line is kept, or cut because it would not end, or counted; never glued."""
+    content = b"".join(bytes([65 + number]) * length + b"\n" for number, length in enumerate(lines))
+    places = sorted({0, len(content), *(cut % len(content) for cut in cuts)})
+    chunks = [content[start:end] for start, end in itertools.pairwise(places)]
+    wake = WakeUp()
+    try:
+        kept, dropped = admitted(chunks, 300_000, takes[: len(chunks)] + [False] * (len(chunks) - 13), wake)
+    finally:
+        wake.close()
+    found = kept.splitlines()
+    assert len(found) + dropped.records == len(lines)
+    assert len(kept) + dropped.bytes in range(len(content), len(content) + len(lines) + 1)
+    order = [part[0] for part in found]
+    assert order == sorted(set(order))
+    for part in found:
+        assert len(set(part)) == 1
+        assert len(part) <= lines[part[0] - 65]
+
+
+def test_memory_is_bounded_by_bytes_not_by_reads(wake: WakeUp) -> None:
+    """A writer that sends byte by byte costs no more memory than one that sends blocks."""
+    reader, writer = os.pipe()
+    intake = Intake(reader, wake)
+    for _ in range(10_000):
+        intake._admit(memoryview(b"x"))
+    assert len(intake._blocks) == 1
+    assert len(intake.take(0)) == 10_000
+    os.close(reader)
+    os.close(writer)
+
+
+def test_blocks_are_small(wake: WakeUp) -> None:
+    """What is handed over at once is bounded, and so is what the engine makes of it."""
+    reader, writer = os.pipe()
+    intake = Intake(reader, wake)
+    for _ in range(20):
+        intake._admit(memoryview(b"x" * 65_536))
+    assert max(len(intake.take(0)) for _ in range(5)) <= BLOCK_BYTES
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_regular_file_is_waited_for(tmp_path: Path, started: Started) -> None:
+    """Whoever feeds a log by `< audit.log` gets all of it, however slow the rest is."""
+    file = tmp_path / "audit.log"
+    content = b"".join(line(number) for number in range(30_000))
+    file.write_bytes(content)
+    fd = os.open(file, os.O_RDONLY)
+    intake = started(fd, limit=100_000)
+    time.sleep(0.05)
+    assert everything(intake) == content
+    assert intake.dropped().records == 0
+    os.close(fd)
+
+
+def test_take_waits_no_longer_than_told(wake: WakeUp) -> None:
+    """The pipeline has its ticks when nothing comes."""
+    reader, writer = os.pipe()
+    intake = Intake(reader, wake)
+    begin = time.monotonic()
+    assert intake.take(0.02) == b""
+    assert 0.01 < time.monotonic() - begin < 5
+    intake.knock()
+    assert intake.take(60) == b""
+    os.close(reader)
+    os.close(writer)
+
+
+def test_signals_reach_the_taker(
+    ends: tuple[socket.socket, socket.socket], started: Started, wake: WakeUp, eventually: Callable[..., None]
+) -> None:
+    """A SIGTERM is reported, and reading goes on to the end."""
+    intake = started(ends[0].fileno())
+    os.write(wake._write_fd, bytes([signal.SIGTERM, signal.SIGINT]))
+    found: list[int] = []
+
+    def both() -> bool:
+        found.extend(intake.signals())
+        return len(found) == 2
+
+    eventually(both, "signals")
+    assert found == [signal.SIGTERM, signal.SIGINT]
+    ends[1].sendall(b"after\n")
+    ends[1].close()
+    assert everything(intake) == b"after\n"
+
+
+def test_a_person_can_stop_it(started: Started, wake: WakeUp, eventually: Callable[..., None]) -> None:
+    """^C ends the plugin where a person feeds it by a pipe."""
+    reader, writer = os.pipe()
+    intake = started(reader)
+    os.write(wake._write_fd, bytes([signal.SIGINT]))
+    eventually(lambda: intake.finished, "the end")
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_reset_socket_is_an_end(started: Started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An input that breaks is an input that has ended."""
+
+    def broken(_fd: int, _buffers: list[bytearray]) -> int:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(os, "readv", broken)
+    file = tmp_path / "x"
+    file.write_bytes(b"x")
+    with file.open("rb") as stream:
+        assert everything(started(stream.fileno())) == b""
