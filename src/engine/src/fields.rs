@@ -198,9 +198,11 @@ impl<'a> Scanner<'a, '_> {
         self.skip_spaces();
         let rest = &self.text[self.at..];
         let end = memchr(b' ', rest).unwrap_or(rest.len());
-        if end > 0 {
-            self.fields.push(Field { name: b"seresult", value: &rest[..end], form: Form::Quoted });
+        // libselinux also writes fields right behind `avc:`.
+        if end == 0 || memchr(b'=', &rest[..end]).is_some() {
+            return;
         }
+        self.fields.push(Field { name: b"seresult", value: &rest[..end], form: Form::Quoted });
         self.at += end;
         self.skip_spaces();
         let rest = &self.text[self.at..];
@@ -284,6 +286,7 @@ mod tests {
             pairs(b" msg='avc:  received policyload notice (seqno=2) exe=\"/x\"'"),
             ["seresult=received", "=policyload notice", "seqno=2", "exe=/x"]
         );
+        assert_eq!(pairs(b" msg='avc:  op=setenforce lsm=selinux res=1'"), ["op=setenforce", "lsm=selinux", "res=1"]);
     }
 
     #[test]

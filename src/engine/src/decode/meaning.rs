@@ -16,9 +16,11 @@ impl Decoder<'_, '_> {
     pub(super) fn meaning(&mut self) -> Option<&'static Action> {
         let action = self.action();
         if let Some(action) = action {
-            self.say(action, action.action);
-        } else if let Some(syscall) = self.syscall {
-            self.say(&DEFAULT, syscall);
+            self.document.put_static(place::EVENT_ACTION, action.action);
+            self.say(action);
+        } else if let Some(syscall) = self.text(place::AUDITD_DATA_SYSCALL) {
+            self.document.put(place::EVENT_ACTION, syscall);
+            self.say(&DEFAULT);
         }
         if self.creates() && !self.types_hold("creation") {
             self.document.push(place::EVENT_TYPE, Some(word("creation")));
@@ -56,8 +58,7 @@ impl Decoder<'_, '_> {
             .or_else(|| record_action(record_type))
     }
 
-    fn say(&mut self, meaning: &Action, action: &'static str) {
-        self.document.put_static(place::EVENT_ACTION, action);
+    fn say(&mut self, meaning: &Action) {
         for category in meaning.categories {
             self.document.push(place::EVENT_CATEGORY, Some(word(category)));
         }
