@@ -39,7 +39,7 @@ lint: dev ## every static check
 	MYPYPATH=src $(BIN)/stubtest audisp_pyaudit._engine
 	$(BIN)/python src/knowledge/document.py --check
 	cd src && cargo fmt --check
-	cd src && cargo clippy --release --locked --all-targets -- -D warnings
+	cd src && cargo clippy --locked --all-targets -- -D warnings
 
 .PHONY: test-tools
 test-tools: # libauparse is what our reading is compared with; it is a library, nothing is started
@@ -49,7 +49,7 @@ test-tools: # libauparse is what our reading is compared with; it is a library, 
 
 .PHONY: test
 test: dev test-tools ## everything that is tested; installs what the tests need
-	cd src && cargo test --release --locked --quiet
+	cd src && cargo test --locked --quiet
 	$(BIN)/pytest
 
 .PHONY: demo
@@ -58,7 +58,8 @@ demo: dev ## a real log through the plugin, seen at the other end
 
 .PHONY: bench
 bench: dev ## cost per event beside laurel and auparse, in one run
-	$(BIN)/python bench/figure.py
+	-$(BIN)/python -m bench.fetch_peers
+	$(BIN)/python -m bench.figure
 
 .PHONY: knowledge-update
 knowledge-update: $(VENV)/.dev ## refresh what was extracted from the kernel's headers (needs Debian's archive)
