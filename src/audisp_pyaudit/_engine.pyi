@@ -2,7 +2,8 @@
 
 Options of `Engine`, a dict; every key but `host` has a default:
 
-- `host`: `{"name": str, "id": str, "nodes": [str]}`; `id` is the machine-id, `nodes` are more names of this host
+- `host`: `{"name": str, "id": str, "nodes": [str], "boot_id": str}`; `id` is the machine-id, `nodes` are more names of
+  this host, `boot_id` changes at every boot
 - `process_start_ms`: int, part of the ids of our own documents
 - `encodings`: list of `"json"`, `"msgpack"`
 - `include_raw`: `"never"`, `"unparsed"`, `"always"`

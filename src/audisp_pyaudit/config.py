@@ -198,7 +198,7 @@ class Config:
         timing["name_ttl_ms"] = self.decode.name_ttl_seconds * 1000
         timing["name_negative_ttl_ms"] = self.decode.name_negative_ttl_seconds * 1000
         return {
-            "host": {"name": host.name, "id": host.id, "nodes": list(host.nodes)},
+            "host": {"name": host.name, "id": host.id, "nodes": list(host.nodes), "boot_id": host.boot_id},
             "process_start_ms": process_start_ms,
             "encodings": sorted({sink.format for sink in self.sinks.values()}),
             "include_raw": self.decode.include_raw,

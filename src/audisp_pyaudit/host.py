@@ -12,17 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ETC = Path("/etc")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # More than any host has; a broken file must not fill the table that every record is compared with.
 MAX_NODES = 256
 
 
 @dataclass(frozen=True)
 class HostFacts:
-    """`name` and `id` as they stand in every document; `nodes` are further names that mean this host."""
+    """`name` and `id` as they stand in every document; `nodes` are further names that mean this host.
+
+    `boot_id` changes at every boot, after which the kernel numbers events anew; empty if it is not known.
+    """
 
     name: str
     id: str
     nodes: tuple[str, ...]
+    boot_id: str = ""
 
 
 def host_facts(name: str = "", machine_id: str = "", nodes: tuple[str, ...] = (), etc: Path = ETC) -> HostFacts:
@@ -38,7 +43,7 @@ def host_facts(name: str = "", machine_id: str = "", nodes: tuple[str, ...] = ()
     name = name or system_name or "localhost"
     found = [*nodes, system_name, *_auditd_names(etc), *_hosts_names(etc, {name, system_name})]
     others = tuple(dict.fromkeys(node for node in found if node and node != name))[:MAX_NODES]
-    return HostFacts(name, machine_id or _machine_id(etc) or name, others)
+    return HostFacts(name, machine_id or _machine_id(etc) or name, others, _read(BOOT_ID).strip())
 
 
 def _machine_id(etc: Path) -> str:

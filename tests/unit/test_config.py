@@ -208,8 +208,8 @@ match = { key = "k", uid = [0, "1*"] }
 """,
         "a.toml",
     )
-    options = found.engine_options(HostFacts("web-1", "6f1c", ("web",)), 5000)
-    assert options["host"] == {"name": "web-1", "id": "6f1c", "nodes": ["web"]}
+    options = found.engine_options(HostFacts("web-1", "6f1c", ("web",), "b007"), 5000)
+    assert options["host"] == {"name": "web-1", "id": "6f1c", "nodes": ["web"], "boot_id": "b007"}
     assert options["process_start_ms"] == 5000
     assert options["encodings"] == ["json", "msgpack"]
     assert options["names"] == "off"

@@ -1,5 +1,6 @@
 """Who this host is."""
 
+import re
 import socket
 from pathlib import Path
 
@@ -52,3 +53,8 @@ def test_broken_files_are_bounded(etc: Path) -> None:
     """A hosts file gone wrong cannot fill the memory."""
     (etc / "hosts").write_bytes(b"\xff web-1 " + b" ".join(b"n%d" % number for number in range(9999)))
     assert len(host_facts(etc=etc).nodes) <= MAX_NODES
+
+
+def test_the_boot_is_known() -> None:
+    """After a reboot the kernel's serials start anew; that must not look like lost events."""
+    assert re.fullmatch(r"[0-9a-f-]{36}", host_facts().boot_id)

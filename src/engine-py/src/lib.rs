@@ -254,10 +254,11 @@ fn read_options(dict: &Bound<'_, PyDict>) -> PyResult<engine::Options> {
         &["host", "process_start_ms", "encodings", "include_raw", "names", "limits", "timing", "sinks", "rules"],
     )?;
     let mut options = engine::Options::default();
-    if let Some(host) = sub_dict(dict, "host", &["name", "id", "nodes"])? {
+    if let Some(host) = sub_dict(dict, "host", &["name", "id", "nodes", "boot_id"])? {
         options.host.name = get(&host, "name")?.unwrap_or_default();
         options.host.id = get(&host, "id")?.unwrap_or_default();
         options.host.nodes = get(&host, "nodes")?.unwrap_or_default();
+        options.host.boot_id = get(&host, "boot_id")?.unwrap_or_default();
     }
     options.process_start_ms = get(dict, "process_start_ms")?.unwrap_or(0);
     for encoding in get::<Vec<String>>(dict, "encodings")?.unwrap_or_default() {

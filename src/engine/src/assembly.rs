@@ -28,8 +28,10 @@ use crate::header::Header;
 use crate::nodes::Node;
 use crate::options::{Limits, Timing};
 
-/// Closed events remembered, to tell a late record from a new event. At 10,000 events/s this is 1.6 s.
-const RECENT: usize = 16_384;
+/// Closed events remembered, to tell a late record from a new event. At 10,000 events/s this is 6.5 s, and 5 MB.
+const RECENT: usize = 65_536;
+/// How many of them survive a restart: records come late by tens of events, not by thousands.
+const RECENT_SAVED: usize = 2048;
 /// Records that have to have passed since an event's last one before its age closes it. Events of two CPUs were seen
 /// spread over 43 lines, with at most 36 between the first and the last of one.
 const PASSED_RECORDS: u64 = 32;
@@ -37,7 +39,7 @@ const PASSED_RECORDS: u64 = 32;
 const POOLED_BYTES: usize = 64 << 10;
 const POOLED: usize = 64;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Key {
     pub node: u32,
     /// Numbered by auditd, not by the kernel.
@@ -64,16 +66,17 @@ impl Record {
 }
 
 /// Why an event was closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Closed {
     /// It had its end.
+    #[default]
     Complete,
     Timeout,
     Limit,
     Stop,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Event {
     pub key: Key,
     /// 1, or more for what came after the event was closed.
@@ -90,9 +93,10 @@ pub struct Event {
     wait: Wait,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Wait {
     Grace,
+    #[default]
     Timeout,
 }
 
@@ -205,7 +209,7 @@ impl Assembly {
     ) -> Taken {
         self.records_taken += 1;
         let number = known.map_or(u16::MAX, |known| known.number);
-        let key = Key { node: node_index, daemon: is_daemon(number), time_ms: header.time_ms, serial: header.serial };
+        let key = self.key(header, known, node_index);
         if number == types::EOE {
             node.marks_ends = true;
             if let Some(slot) = self.find(key) {
@@ -257,6 +261,20 @@ impl Assembly {
         Taken::Held { late }
     }
 
+    /// What identifies the event of a record.
+    #[allow(clippy::unused_self)] // which records make one event is this type's to say
+    pub fn key(&self, header: &Header<'_>, known: Option<&'static RecordType>, node: u32) -> Key {
+        let daemon = known.is_some_and(|known| is_daemon(known.number));
+        Key { node, daemon, time_ms: header.time_ms, serial: header.serial }
+    }
+
+    /// Makes the next records of an event a later part than `part`, unless it is open already.
+    pub fn remember_at_least(&mut self, key: Key, part: u32) {
+        if !self.open.contains_key(&key) && self.recent.get(&key).is_none_or(|&known| known < part) {
+            self.remember(key, part);
+        }
+    }
+
     /// Closes the events of a node that have waited long enough.
     pub fn expire(&mut self, node: &mut Node, node_index: u32, closed: &mut Vec<Event>) {
         if node.clock < node.next_deadline {
@@ -290,11 +308,11 @@ impl Assembly {
         self.close_where(|_| Some(Closed::Stop), closed);
     }
 
-    /// The lines of all open events, oldest event first.
-    pub fn held_lines(&self) -> Vec<&[u8]> {
+    /// All open events, oldest first.
+    pub fn held(&self) -> Vec<&Event> {
         let mut events: Vec<&Event> = self.slots.iter().flatten().collect();
         events.sort_unstable_by_key(|event| event.opened);
-        events.iter().flat_map(|event| event.records.iter().map(|r| &event.bytes[range(r.line)])).collect()
+        events
     }
 
     fn close_where(&mut self, why: impl Fn(Wait) -> Option<Closed>, closed: &mut Vec<Event>) {
@@ -431,7 +449,19 @@ impl Assembly {
         closed.push(event);
     }
 
-    fn remember(&mut self, key: Key, part: u32) {
+    /// The events closed last, oldest first.
+    pub fn recent(&self) -> impl Iterator<Item = (Key, u32)> + '_ {
+        let from = self.recent_order.len().saturating_sub(RECENT_SAVED);
+        self.recent_order.range(from..).filter_map(|key| Some((*key, *self.recent.get(key)?)))
+    }
+
+    /// Forgets closed events of foreign nodes: their numbers are given to others.
+    pub fn forget_foreign(&mut self) {
+        self.recent.retain(|key, _| key.node == 0);
+        self.recent_order.retain(|key| key.node == 0);
+    }
+
+    pub fn remember(&mut self, key: Key, part: u32) {
         if self.recent.insert(key, part).is_some() {
             return;
         }

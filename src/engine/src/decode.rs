@@ -43,10 +43,10 @@ pub struct Setting<'a> {
 }
 
 /// What the frame's header needs to know, besides what is in the document.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Decoded {
-    /// A name is worth waiting for: decode again later.
-    pub names_missing: bool,
+    /// Names worth waiting for: decode again when they are there.
+    pub missing: Vec<(NameKind, u32)>,
     pub incomplete: bool,
     pub action: Option<&'static Action>,
 }
@@ -60,7 +60,7 @@ pub fn decode(event: &Event, setting: &Setting<'_>, names: &mut Names, document:
         document,
         arch: None,
         syscall: None,
-        names_missing: false,
+        missing: Vec::new(),
         arguments: execve::Arguments::default(),
         execve_position: 0,
         enriched: Vec::new(),
@@ -71,7 +71,7 @@ pub fn decode(event: &Event, setting: &Setting<'_>, names: &mut Names, document:
     decoder.arguments();
     let action = decoder.meaning();
     let incomplete = decoder.completeness();
-    let names_missing = decoder.names_missing;
+    let missing = std::mem::take(&mut decoder.missing);
     document.rest.sort_by_key(|record| record.position);
     if !document.rest.is_empty() {
         document.mark(place::AUDITD_RECORDS);
@@ -79,7 +79,7 @@ pub fn decode(event: &Event, setting: &Setting<'_>, names: &mut Names, document:
     if !document.paths.is_empty() {
         document.mark(place::AUDITD_PATHS);
     }
-    Decoded { names_missing, incomplete, action }
+    Decoded { missing, incomplete, action }
 }
 
 struct Decoder<'a, 'd> {
@@ -90,7 +90,7 @@ struct Decoder<'a, 'd> {
     /// Of the SYSCALL record, for records that lack one of their own.
     arch: Option<&'static Arch>,
     syscall: Option<&'static str>,
-    names_missing: bool,
+    missing: Vec<(NameKind, u32)>,
     arguments: execve::Arguments<'a>,
     execve_position: usize,
     /// What auditd added to the record that is being read: names and values that no field has taken yet.
@@ -186,7 +186,10 @@ impl<'a> Decoder<'a, '_> {
             }
         }
         self.enriched.clear();
-        self.enriched.extend(enriched_pairs(enriched).take(MAX_ENRICHED));
+        if !cut {
+            // A record whose own part does not end as it should may have been ended by bytes of a user.
+            self.enriched.extend(enriched_pairs(enriched).take(MAX_ENRICHED));
+        }
         let current = Current { position, record, type_name: record.known.map_or("", |known| known.name) };
         match record.number() {
             types::EXECVE => self.execve(current, fields),
@@ -245,6 +248,7 @@ impl<'a> Decoder<'a, '_> {
             self.rest_at(self.execve_position, name.as_bytes(), length);
         }
         let Some(places) = arguments.places() else {
+            self.document.put_static(place::AUDITD_INCOMPLETE, "missing");
             for (name, value) in arguments.raw() {
                 self.rest_at(self.execve_position, name.as_bytes(), value);
             }
@@ -404,7 +408,7 @@ impl<'a> Decoder<'a, '_> {
             }
             Found::None => None,
             Found::Wait => {
-                self.names_missing = true;
+                self.missing.push((kind, id));
                 None
             }
         }

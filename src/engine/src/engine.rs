@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use pyaudit_knowledge::place;
 
-use crate::assembly::{Assembly, Closed, Event, Taken};
-use crate::decode::{decode, own, Setting};
+use crate::assembly::{range, Assembly, Closed, Event, Key, Taken};
+use crate::decode::{decode, own, Decoded, Setting};
 use crate::document::Document;
 use crate::encode::{self, Json, Msgpack};
 use crate::frames::{Frames, NewHead};
@@ -16,7 +16,7 @@ use crate::names::{NameKind, Names};
 use crate::nodes::Nodes;
 use crate::options::Options;
 use crate::rules::{Rules, Verdict};
-use crate::state::{State, StateError};
+use crate::state::{SavedClosed, SavedEvent, SavedNode, State, StateError};
 use crate::stats::Stats;
 
 /// Own documents are `pipeline_error`s; nobody files them under a category.
@@ -32,6 +32,8 @@ pub struct Engine {
     silent_since: Option<u64>,
     /// What `restore` published; it goes out with the first frames.
     restored: Option<Frames>,
+    /// The stream was closed, and nothing came since.
+    clean: bool,
 }
 
 /// All but the line splitter, so that lines can be handed on while they are split.
@@ -45,16 +47,21 @@ struct Inner {
     /// Closed events in order; the first may wait for a name.
     ready: VecDeque<Ready>,
     ready_bytes: usize,
+    ready_records: u64,
+    /// How many of `ready` were asked which names they lack.
+    probed: usize,
     document: Document,
     stats: Stats,
     own_documents: u64,
     newest_ms: Option<i64>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Ready {
     event: Event,
     incomplete: Option<&'static str>,
+    /// Ids whose names it waits for.
+    missing: Vec<(NameKind, u32)>,
 }
 
 impl Engine {
@@ -73,28 +80,44 @@ impl Engine {
             closed: Vec::new(),
             ready: VecDeque::new(),
             ready_bytes: 0,
+            ready_records: 0,
+            probed: 0,
             document: Document::default(),
             stats: Stats::default(),
             own_documents: 0,
             newest_ms: None,
         };
         let lines = Lines::new(options.limits.line_bytes);
-        Ok(Self { options, lines, inner, fed: false, silent_since: None, restored: None })
+        Ok(Self { options, lines, inner, fed: false, silent_since: None, restored: None, clean: false })
     }
 
-    /// Takes over from the process before: its serials, and the records it had not published.
-    /// Call it before anything is fed; what it publishes comes with the first frames.
+    /// Takes over from the process before: its serials, which events it published lately, and the records that it had
+    /// not published. Call it before anything is fed; what it publishes comes with the first frames.
+    ///
+    /// Those records are a part of their own (`/2`) whatever comes of them: the process before may have gone on after
+    /// it saved its state, and published the event under its plain id.
     pub fn restore(&mut self, state: &[u8]) -> Result<(), StateError> {
         let state = State::read(state)?;
-        for (name, high, time_ms) in &state.nodes {
-            let name = (!name.is_empty()).then_some(&name[..]);
-            if let Some(index) = self.inner.nodes.index(name) {
-                self.inner.nodes.get_mut(index).serials = Serials::restore(*high, *time_ms);
+        let rebooted = state.boot_id != self.options.host.boot_id.as_bytes();
+        let mut indices = Vec::new();
+        for saved in &state.nodes {
+            let index = self.inner.nodes.index((!saved.name.is_empty()).then_some(&saved.name[..]));
+            indices.push(index);
+            let Some(index) = index else { continue };
+            let node = self.inner.nodes.get_mut(index);
+            node.marks_ends = saved.marks_ends;
+            if let (Some((high, time_ms)), false) = (saved.high, rebooted && index == 0) {
+                node.serials = Serials::restore(high, time_ms, &saved.gaps, state.clean);
+            }
+        }
+        for SavedClosed { node, daemon, time_ms, serial, part } in state.closed {
+            if let Some(&Some(node)) = indices.get(node as usize) {
+                self.inner.assembly.remember(Key { node: node as u32, daemon, time_ms, serial }, part);
             }
         }
         let mut frames = self.frames();
-        for line in &state.lines {
-            self.inner.line(Line { bytes: line, cut: false }, &self.options, &mut frames, true);
+        for event in &state.held {
+            self.inner.restore_event(event, &self.options, &mut frames);
         }
         self.restored = Some(frames);
         Ok(())
@@ -108,6 +131,7 @@ impl Engine {
     pub fn feed(&mut self, chunk: &[u8]) -> Frames {
         let mut frames = self.frames();
         self.fed |= !chunk.is_empty();
+        self.clean &= chunk.is_empty();
         self.inner.stats.bytes_in += chunk.len() as u64;
         let (lines, inner, options) = (&mut self.lines, &mut self.inner, &self.options);
         let cut = lines.feed(chunk, |line| inner.line(line, options, &mut frames, false));
@@ -163,6 +187,7 @@ impl Engine {
         self.inner.collect();
         self.inner.publish(&self.options, &mut frames, true);
         self.inner.all_gaps(&self.options, &mut frames);
+        self.clean = true;
         frames
     }
 
@@ -178,22 +203,38 @@ impl Engine {
 
     /// What the next process needs to go on where this one is.
     pub fn state(&self) -> Vec<u8> {
-        let nodes = self.inner.nodes.iter().filter_map(|node| {
-            let (high, time_ms) = node.serials.watermark()?;
-            Some((node.name.clone(), high, time_ms))
-        });
-        let ready = self.inner.ready.iter().flat_map(|ready| {
-            ready.event.records.iter().map(|r| &ready.event.bytes[r.line.0 as usize..r.line.1 as usize])
-        });
-        let held = self.inner.assembly.held_lines();
-        let lines = ready.chain(held).map(<[u8]>::to_vec).collect();
-        State { nodes: nodes.collect(), lines }.write()
+        let inner = &self.inner;
+        let node = |node: &crate::nodes::Node| SavedNode {
+            name: node.name.clone(),
+            high: node.serials.watermark(),
+            marks_ends: node.marks_ends,
+            gaps: node.serials.waiting().collect(),
+        };
+        let closed = |(key, part): (Key, u32)| SavedClosed {
+            node: key.node,
+            daemon: key.daemon,
+            time_ms: key.time_ms,
+            serial: key.serial,
+            part,
+        };
+        let event = |event: &Event| SavedEvent {
+            part: event.part,
+            lines: event.records.iter().map(|r| (r.cut, event.bytes[range(r.line)].to_vec())).collect(),
+        };
+        let ready = inner.ready.iter().map(|ready| &ready.event);
+        State {
+            clean: self.clean,
+            boot_id: self.options.host.boot_id.clone().into_bytes(),
+            nodes: inner.nodes.iter().map(node).collect(),
+            closed: inner.assembly.recent().map(closed).collect(),
+            held: ready.chain(inner.assembly.held()).map(event).collect(),
+        }
+        .write()
     }
 
     pub fn stats(&self) -> Stats {
         let mut stats = self.inner.stats;
-        let ready_records: usize = self.inner.ready.iter().map(|ready| ready.event.records.len()).sum();
-        stats.records_held = self.inner.assembly.records_held() + ready_records as u64;
+        stats.records_held = self.inner.assembly.records_held() + self.inner.ready_records;
         stats.events_held = self.inner.assembly.events_held() + self.inner.ready.len() as u64;
         let limits = self.inner.assembly.limit_counts;
         stats.limit_events = limits.events;
@@ -261,6 +302,18 @@ impl Inner {
         }
     }
 
+    /// Takes the records of an event that the process before had not published, as the next part of it.
+    fn restore_event(&mut self, saved: &SavedEvent, options: &Options, frames: &mut Frames) {
+        for (cut, line) in &saved.lines {
+            if let Ok(header) = header::parse(line) {
+                let node = self.node(header.node, options, frames);
+                let key = self.assembly.key(&header, header.known_type(), node as u32);
+                self.assembly.remember_at_least(key, saved.part);
+            }
+            self.line(Line { bytes: line, cut: *cut }, options, frames, true);
+        }
+    }
+
     /// The node of a record; when there are too many, the foreign ones are forgotten and counted.
     fn node(&mut self, name: Option<&[u8]>, options: &Options, frames: &mut Frames) -> usize {
         if let Some(index) = self.nodes.index(name) {
@@ -271,6 +324,7 @@ impl Inner {
         self.collect();
         self.publish(options, frames, true);
         self.nodes.forget_foreign();
+        self.assembly.forget_foreign();
         self.nodes.index(name).unwrap_or(0)
     }
 
@@ -286,49 +340,72 @@ impl Inner {
                 Closed::Complete | Closed::Timeout | Closed::Stop => None,
             };
             self.ready_bytes += event.bytes.len();
-            self.ready.push_back(Ready { event, incomplete });
+            self.ready_records += event.records.len() as u64;
+            self.ready.push_back(Ready { event, incomplete, missing: Vec::new() });
         }
     }
 
     /// Publishes what is ready, in order, up to the first event that waits for a name; `force` waits for none.
+    /// Every event is decoded once, and once more if it had to wait.
     fn publish(&mut self, options: &Options, frames: &mut Frames, force: bool) {
         while let Some(ready) = self.ready.pop_front() {
             // Too much waits behind a name: go without it.
             let full = self.ready_bytes > options.limits.held_bytes || self.ready.len() >= options.limits.events;
-            if self.event(&ready, options, frames, force || full) {
-                self.stats.limit_held_bytes += u64::from(full && !force);
-                self.ready_bytes -= ready.event.bytes.len();
-                self.assembly.recycle(ready.event);
-            } else {
-                self.ready.push_front(ready);
+            let go = force || full;
+            let waits = !go && ready.missing.iter().any(|&(kind, id)| self.names.waits(kind, id));
+            let missing = if waits { ready.missing.clone() } else { self.event(&ready, options, frames, go) };
+            if !missing.is_empty() {
+                self.ready.push_front(Ready { missing, ..ready });
+                self.probed = self.probed.max(1);
+                self.probe(options);
                 return;
             }
+            self.stats.limit_held_bytes += u64::from(full && !force);
+            self.ready_bytes -= ready.event.bytes.len();
+            self.ready_records -= ready.event.records.len() as u64;
+            self.probed = self.probed.saturating_sub(1);
+            self.assembly.recycle(ready.event);
         }
     }
 
-    /// Publishes one event; false if it waits for a name.
-    fn event(&mut self, ready: &Ready, options: &Options, frames: &mut Frames, force: bool) -> bool {
-        let Ready { event, incomplete } = ready;
-        let node = self.nodes.get(event.key.node as usize);
+    /// Has the events behind one that waits ask for their names too, so that all wait at the same time.
+    fn probe(&mut self, options: &Options) {
+        for index in self.probed..self.ready.len() {
+            let Some(mut ready) = self.ready.get_mut(index).map(std::mem::take) else { break };
+            ready.missing = self.decode(&ready, options).missing;
+            self.ready[index] = ready;
+        }
+        self.probed = self.ready.len();
+    }
+
+    /// Writes an event into the document.
+    fn decode(&mut self, ready: &Ready, options: &Options) -> Decoded {
+        let node = self.nodes.get(ready.event.key.node as usize);
         let setting = Setting {
             host: &options.host,
             foreign: (!node.is_local()).then_some(&node.name[..]),
             include_raw: options.include_raw,
             ask_names: options.ask_names,
-            incomplete: *incomplete,
+            incomplete: ready.incomplete,
         };
         self.document.clear();
-        let decoded = decode(event, &setting, &mut self.names, &mut self.document);
-        if decoded.names_missing && !force {
-            return false;
+        decode(&ready.event, &setting, &mut self.names, &mut self.document)
+    }
+
+    /// Publishes one event, unless it should wait for names, which are given back.
+    fn event(&mut self, ready: &Ready, options: &Options, frames: &mut Frames, force: bool) -> Vec<(NameKind, u32)> {
+        let decoded = self.decode(ready, options);
+        if !decoded.missing.is_empty() && !force {
+            return decoded.missing;
         }
+        let event = &ready.event;
         let records = event.records.len() as u32;
         let routes = match self.rules.judge(&self.document, &event.bytes) {
             Verdict::Route(routes) => routes,
             Verdict::Drop => {
                 self.stats.events_filtered += 1;
                 self.stats.records_filtered += u64::from(records);
-                return true;
+                return Vec::new();
             }
         };
         self.stats.events_published += 1;
@@ -338,7 +415,7 @@ impl Inner {
         let category = action.and_then(|action| action.categories.first()).copied().unwrap_or("process");
         let keep = action.is_some_and(pyaudit_knowledge::Action::keep);
         write_frame(&self.document, &event.bytes, frames, category, event.key.time_ms, keep, records, routes);
-        true
+        Vec::new()
     }
 
     fn own_id(&mut self, options: &Options) -> String {

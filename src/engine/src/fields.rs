@@ -12,8 +12,9 @@
 //! ```
 //!
 //! Departures, each because real writers make it:
-//! - in `msg='…'`, words after a bare value belong to it (`op=adding group to /etc/group id=27`), and one `(` before
-//!   a name, one `:` `,` `)` after a bare value is decoration of old PAM messages (`(hostname=?, res=success)`);
+//! - in `msg='…'`, words after a bare value belong to it (`op=adding group to /etc/group id=27`);
+//! - there, a group of fields in parentheses is decoration of old PAM messages (`(hostname=?, res=success)`): its
+//!   parentheses, and one `,` after each value in it, are no part of the values;
 //! - a word in parentheses after a bare value belongs to it everywhere (`subj=docker-default (enforce)`);
 //! - other words become fields without a name, so that nothing is dropped;
 //! - a quote or `msg='` that is never closed was cut off: the rest is the value, marked as truncated.
@@ -56,7 +57,7 @@ pub fn split_enriched(text: &[u8]) -> (&[u8], &[u8]) {
 
 /// Appends the fields of a record's own part; returns whether its end was evidently cut off.
 pub fn tokenize<'a>(own: &'a [u8], fields: &mut Vec<Field<'a>>) -> bool {
-    let mut scanner = Scanner { text: own, at: 0, fields, nested: false, truncated: false };
+    let mut scanner = Scanner { text: own, at: 0, fields, nested: false, grouped: false, truncated: false };
     scanner.run();
     scanner.truncated
 }
@@ -89,6 +90,8 @@ struct Scanner<'a, 'f> {
     fields: &'f mut Vec<Field<'a>>,
     /// Within `msg='…'`.
     nested: bool,
+    /// Within a group in parentheses there.
+    grouped: bool,
     truncated: bool,
 }
 
@@ -120,8 +123,9 @@ impl<'a> Scanner<'a, '_> {
 
     fn field(&mut self, name_length: usize) {
         let mut name = &self.text[self.at..self.at + name_length];
-        if self.nested && name.len() > 1 {
-            name = name.strip_prefix(b"(").unwrap_or(name);
+        if self.nested && name.len() > 1 && name[0] == b'(' {
+            name = &name[1..];
+            self.grouped = true;
         }
         self.at += name_length + 1;
         let rest = &self.text[self.at..];
@@ -131,10 +135,19 @@ impl<'a> Scanner<'a, '_> {
             _ => {
                 let end = memchr(b' ', rest).unwrap_or(rest.len());
                 self.at += end;
-                let value = if self.nested { strip_decoration(&rest[..end]) } else { &rest[..end] };
+                let value = if self.grouped { self.strip_decoration(&rest[..end]) } else { &rest[..end] };
                 self.fields.push(Field { name, value, form: Form::Bare });
             }
         }
+    }
+
+    /// Takes the comma off a value in a group, or the parenthesis that ends the group.
+    fn strip_decoration(&mut self, value: &'a [u8]) -> &'a [u8] {
+        if let Some(last) = value.strip_suffix(b")").filter(|_| !value.starts_with(b"(")) {
+            self.grouped = false;
+            return last;
+        }
+        value.strip_suffix(b",").unwrap_or(value)
     }
 
     fn quoted(&mut self, name: &'a [u8], rest: &'a [u8]) {
@@ -160,7 +173,8 @@ impl<'a> Scanner<'a, '_> {
         let end = memrchr(b'\'', rest);
         self.truncated |= end.is_none();
         let (inner, after) = end.map_or((rest, rest.len() + 1), |end| (&rest[..end], end + 2));
-        let mut scanner = Scanner { text: inner, at: 0, fields: self.fields, nested: true, truncated: false };
+        let mut scanner =
+            Scanner { text: inner, at: 0, fields: self.fields, nested: true, grouped: false, truncated: false };
         scanner.run();
         self.truncated |= scanner.truncated;
         self.at += after;
@@ -222,16 +236,6 @@ fn offset_within(whole: &[u8], part: &[u8]) -> Option<usize> {
     (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize).filter(|&at| at + part.len() <= whole.len())
 }
 
-fn strip_decoration(value: &[u8]) -> &[u8] {
-    let mut value = value;
-    for mark in [b':', b',', b')'] {
-        if value.len() > 1 && !value.starts_with(b"(") {
-            value = value.strip_suffix(&[mark]).unwrap_or(value);
-        }
-    }
-    value
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -272,7 +276,15 @@ mod tests {
         );
         assert_eq!(
             pairs(b" msg='val=a=b=c empty= trail=1, paren=(3) last=(null)'"),
-            ["val=a=b=c", "empty=", "trail=1", "paren=(3)", "last=(null)"]
+            ["val=a=b=c", "empty=", "trail=1,", "paren=(3)", "last=(null)"]
+        );
+    }
+
+    #[test]
+    fn marks_at_the_end_of_a_value_are_part_of_it() {
+        assert_eq!(
+            pairs(b" msg='addr=2001:db8:: acct=foo: exe=/a/b) list=a,'"),
+            ["addr=2001:db8::", "acct=foo:", "exe=/a/b)", "list=a,"]
         );
     }
 

@@ -7,8 +7,9 @@
 //! ```text
 //! serial == high + 1         next
 //! high + 1 < serial          the numbers between are missing, until they come or the wait is over
-//! serial <= high, in window  a late one: missing no longer
-//! far away                   a stray number, or the kernel started again: decided by the next one
+//! serial <= high, in window  a late one: missing no longer; unless it is much newer, see below
+//! far away, or behind by more than records are ever late while its time is newer than all others
+//!                            a stray number, or the kernel started again: decided by the next one
 //! ```
 //! Numbers are compared modulo 2^32: the counter wraps around.
 
@@ -16,6 +17,8 @@ use std::collections::VecDeque;
 
 /// Serials were seen out of order by 2; a host with hundreds of CPUs may do worse.
 const WINDOW: u32 = 4096;
+/// Further behind than this and newer than every record before is no late record.
+const LATE: u32 = 64;
 /// A forward jump past this is no gap but another counter: 1,000,000 events lost at once is no working audit.
 const MAX_JUMP: u32 = 1_000_000;
 /// Missing ranges remembered at a time; the oldest is reported early when there are more.
@@ -29,6 +32,8 @@ pub struct Gap {
     /// Times of the records around it, in milliseconds since 1970.
     pub before_ms: i64,
     pub after_ms: i64,
+    /// The process before was killed: some of these may have been published by it.
+    pub unclean: bool,
     /// The node's clock when it was noticed.
     noticed: i64,
 }
@@ -43,6 +48,9 @@ impl Gap {
 pub struct Serials {
     high: Option<u32>,
     high_time_ms: i64,
+    newest_ms: i64,
+    /// The next gap begins where the process before was killed.
+    unclean: bool,
     missing: VecDeque<Gap>,
     /// A serial that was far away, and its time.
     stray: Option<(u32, i64)>,
@@ -50,9 +58,29 @@ pub struct Serials {
 }
 
 impl Serials {
-    /// Continues after the highest serial of the process before.
-    pub fn restore(high: u32, time_ms: i64) -> Self {
-        Self { high: Some(high), high_time_ms: time_ms, ..Self::default() }
+    /// Continues after the process before: its highest serial, and the gaps that it had not published.
+    pub fn restore(high: u32, time_ms: i64, pending: &[(u32, u32, i64, i64)], clean: bool) -> Self {
+        let gap = |&(first, last, before_ms, after_ms): &(u32, u32, i64, i64)| Gap {
+            first,
+            last,
+            before_ms,
+            after_ms,
+            unclean: false,
+            noticed: 0,
+        };
+        Self {
+            high: Some(high),
+            high_time_ms: time_ms,
+            newest_ms: time_ms,
+            unclean: !clean,
+            missing: pending.iter().take(MAX_RANGES).map(gap).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Gaps that were not published yet.
+    pub fn waiting(&self) -> impl Iterator<Item = (u32, u32, i64, i64)> + '_ {
+        self.missing.iter().chain(&self.due).map(|gap| (gap.first, gap.last, gap.before_ms, gap.after_ms))
     }
 
     pub fn watermark(&self) -> Option<(u32, i64)> {
@@ -67,6 +95,8 @@ impl Serials {
         };
         let ahead = serial.wrapping_sub(high);
         let behind = high.wrapping_sub(serial);
+        let newest = time_ms > self.newest_ms;
+        self.newest_ms = self.newest_ms.max(time_ms);
         if ahead == 0 {
             self.stray = None;
         } else if ahead <= MAX_JUMP {
@@ -79,13 +109,15 @@ impl Serials {
                     last: serial.wrapping_sub(1),
                     before_ms: self.high_time_ms,
                     after_ms: time_ms,
+                    unclean: std::mem::take(&mut self.unclean),
                     noticed: clock,
                 });
             }
+            self.unclean = false;
             self.high = Some(serial);
             self.high_time_ms = time_ms;
             self.stray = None;
-        } else if behind <= WINDOW {
+        } else if behind <= WINDOW && !(newest && behind > LATE) {
             self.found(serial);
             self.stray = None;
         } else {
@@ -114,6 +146,8 @@ impl Serials {
     fn start_at(&mut self, serial: u32, time_ms: i64) {
         self.high = Some(serial);
         self.high_time_ms = time_ms;
+        self.newest_ms = time_ms;
+        self.unclean = false;
         self.stray = None;
     }
 
@@ -152,7 +186,9 @@ mod tests {
     fn gaps_of(serials: &[u32]) -> Vec<(u32, u32)> {
         let mut state = Serials::default();
         for (i, &serial) in serials.iter().enumerate() {
-            state.see(serial, i as i64, i as i64);
+            // Late records have old times.
+            let time = i64::from(serial % 1000);
+            state.see(serial, time, i as i64);
         }
         state.finish().iter().map(|gap| (gap.first, gap.last)).collect()
     }
@@ -180,6 +216,26 @@ mod tests {
         assert_eq!(gaps_of(&[50_000, 50_001, 1, 2, 4]), [(3, 3)]);
         assert_eq!(gaps_of(&[50_000, 1, 50_001, 50_002]), []);
         assert_eq!(gaps_of(&[5, 3_000_000_000, 6, 7]), []);
+    }
+
+    #[test]
+    fn a_reboot_that_is_not_far_back_is_seen_by_its_time() {
+        let mut state = Serials::restore(3000, 10_000, &[], true);
+        for (serial, time) in [(5, 900_000), (6, 900_001), (7, 900_002), (500, 900_003)] {
+            state.see(serial, time, 0);
+        }
+        let gaps = state.finish();
+        assert_eq!((gaps.len(), gaps[0].first, gaps[0].last), (1, 8, 499));
+    }
+
+    #[test]
+    fn a_gap_after_a_kill_says_so() {
+        let mut state = Serials::restore(10, 0, &[(7, 8, 0, 0)], false);
+        state.see(20, 1, 0);
+        state.see(22, 2, 0);
+        let gaps = state.finish();
+        let shown: Vec<_> = gaps.iter().map(|gap| (gap.first, gap.last, gap.unclean)).collect();
+        assert_eq!(shown, [(7, 8, false), (11, 19, true), (21, 21, false)]);
     }
 
     #[test]

@@ -111,6 +111,11 @@ impl Names {
         entry.name.as_deref().map_or(Found::None, Found::Name)
     }
 
+    /// Whether an answer is outstanding and still worth waiting for.
+    pub fn waits(&self, kind: NameKind, id: u32) -> bool {
+        self.entries.get(&(kind, id)).is_some_and(|entry| matches!(entry.state, State::Wanted { .. }))
+    }
+
     /// Takes an answer; what nobody asked for is welcome too (names known beforehand).
     pub fn tell(&mut self, kind: NameKind, id: u32, name: Option<&str>) {
         let state = State::Known { told_at: self.now, asked_again: false };

@@ -75,7 +75,8 @@ pub struct Nodes {
 impl Nodes {
     /// The local host is always node 0.
     pub fn new(host: &Host) -> Self {
-        let local_names = std::iter::once(&host.name).chain(&host.nodes).map(|n| n.as_bytes().to_vec()).collect();
+        let names = [&host.name, &host.id].into_iter().chain(&host.nodes);
+        let local_names = names.map(|name| name.as_bytes().to_vec()).collect();
         Self { nodes: vec![Node::new(b"")], local_names }
     }
 
@@ -124,7 +125,8 @@ mod tests {
 
     #[test]
     fn the_local_host_has_one_clock_under_all_its_names() {
-        let host = Host { name: "web-1".into(), id: "x".into(), nodes: vec!["web-1.example".into()] };
+        let host =
+            Host { name: "web-1".into(), id: "x".into(), nodes: vec!["web-1.example".into()], ..Host::default() };
         let mut nodes = Nodes::new(&host);
         assert_eq!(nodes.index(None), Some(0));
         assert_eq!(nodes.index(Some(b"(null)")), Some(0));

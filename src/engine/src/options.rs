@@ -7,6 +7,8 @@ pub struct Host {
     /// The machine-id.
     pub id: String,
     pub nodes: Vec<String>,
+    /// Changes at every boot of the host; empty if it is not known. Serials start anew then.
+    pub boot_id: String,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -90,7 +90,9 @@ impl Rules {
                 let known: Vec<&str> = SUBJECTS.iter().map(|(subject, _)| *subject).collect();
                 return Err(format!("rule {name:?}: no field {field:?} to match on; there are {}", known.join(", ")));
             };
-            matches.push((Subject::At(*at), values.iter().map(|value| Pattern::new(value)).collect()));
+            // Record types are written in capitals everywhere but in documents.
+            let spelled = |value: &String| if field == "record_type" { value.to_lowercase() } else { value.clone() };
+            matches.push((Subject::At(*at), values.iter().map(|value| Pattern::new(&spelled(value))).collect()));
         }
         let routes = match &options.route {
             None => None,
@@ -158,6 +160,14 @@ mod tests {
         assert_eq!(rules.judge(&document, b""), Verdict::Drop);
         document.put_static(place::PROCESS_EXECUTABLE, "/usr/bin/id");
         assert_eq!(rules.judge(&document, b""), Verdict::Route(2));
+    }
+
+    #[test]
+    fn record_types_may_be_in_capitals() {
+        let rules = Rules::new(&[rule("record_type", "USER_*", true, None)], &sinks()).unwrap();
+        let mut document = Document::default();
+        document.push(place::AUDITD_RECORD_TYPES, Some(TextItem { text: Text::Static("user_cmd"), lossy: false }));
+        assert_eq!(rules.judge(&document, b""), Verdict::Drop);
     }
 
     #[test]

@@ -36,14 +36,13 @@ fn a_name_is_waited_for_and_order_is_kept() {
     options.ask_names = true;
     let mut engine = Engine::new(options).unwrap();
     assert!(engine.feed(text(&[&login(1, 1000), &login(2, 0)]).as_bytes()).is_empty());
-    assert_eq!(engine.wants(), [(NameKind::User, 1000)], "the second event waits behind the first");
-    engine.tell(NameKind::User, 1000, Some("lab"));
-    let first = documents(&engine.tick(1));
-    assert_eq!(first[0]["user"]["name"], "lab");
-    assert_eq!(engine.wants(), [(NameKind::User, 0)]);
+    assert_eq!(engine.wants(), [(NameKind::User, 1000), (NameKind::User, 0)]);
     engine.tell(NameKind::User, 0, None);
-    let second = documents(&engine.tick(2));
-    assert!(second[0]["user"].get("name").is_none());
+    assert!(engine.tick(1).is_empty(), "the second event waits behind the first");
+    engine.tell(NameKind::User, 1000, Some("lab"));
+    let found = documents(&engine.tick(2));
+    assert_eq!(found[0]["user"]["name"], "lab");
+    assert!(found[1]["user"].get("name").is_none());
 }
 
 #[test]
@@ -57,6 +56,78 @@ fn a_lookup_that_hangs_costs_one_event_20_ms_and_its_name() {
     assert_eq!(engine.tick(120).len(), 1);
     assert_eq!(engine.feed(text(&[&login(2, 1000)]).as_bytes()).len(), 1, "nobody waits for it again");
     assert_eq!(engine.stats().names_timed_out, 1);
+}
+
+#[test]
+fn lookups_that_hang_cost_all_events_20_ms_together() {
+    let mut options = options();
+    options.ask_names = true;
+    let mut engine = Engine::new(options).unwrap();
+    let lines: Vec<String> = (1..=300).map(|i| login(i, 5000 + i)).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    assert!(engine.feed(text(&lines).as_bytes()).is_empty());
+    assert_eq!(engine.wants().len(), 300, "those behind the first ask at once");
+    engine.tick(1000);
+    assert_eq!(engine.tick(1020).len(), 300);
+    assert_eq!(engine.stats().names_timed_out, 300);
+}
+
+#[test]
+fn the_next_process_knows_what_was_published() {
+    let mut before = engine();
+    let whole = [record("SYSCALL", 0, 1, SYSCALL), record("EOE", 0, 1, "")];
+    before.feed(text(&[&whole[0], &whole[1], &record("SYSCALL", 4, 2, SYSCALL)]).as_bytes());
+    let stopped = documents(&before.close());
+    assert_eq!(ids(&stopped), ["id:1000.004:2"]);
+    assert_eq!(stopped[0]["auditd"]["incomplete"], "stop");
+    let mut after = engine();
+    after.restore(&before.state()).unwrap();
+    let late = [record("PATH", 0, 1, "item=0 name=\"/x\""), record("PROCTITLE", 4, 2, "proctitle=\"x\"")];
+    after.feed(text(&[&late[0], &late[1], &record("SYSCALL", 8, 3, SYSCALL)]).as_bytes());
+    let found = documents(&after.close());
+    assert_eq!(ids(&found), ["id:1000.000:1/2", "id:1000.004:2/2", "id:1000.008:3"]);
+    assert_eq!(found[2]["auditd"]["incomplete"], "stop", "it is known that events have an end on this host");
+}
+
+#[test]
+fn a_gap_that_was_not_published_is_not_forgotten() {
+    let mut before = engine();
+    before.feed(text(&[&login(1, 0), &login(5, 0)]).as_bytes());
+    let mut after = engine();
+    after.restore(&before.state()).unwrap();
+    let found = documents(&after.close());
+    assert_eq!(found[0]["auditd"]["gap"]["count"], 3);
+}
+
+#[test]
+fn a_kill_is_said_with_the_gap_behind_it() {
+    let mut before = engine();
+    before.feed(text(&[&login(1, 0)]).as_bytes());
+    let unclean = before.state();
+    before.close();
+    let clean = before.state();
+    for (state, cause) in [(unclean, Some("unclean_stop")), (clean, None)] {
+        let mut after = engine();
+        after.restore(&state).unwrap();
+        after.feed(text(&[&login(9, 0)]).as_bytes());
+        let found = documents(&after.close());
+        assert_eq!(found[0]["auditd"]["gap"].get("cause").and_then(|cause| cause.as_str()), cause);
+    }
+}
+
+#[test]
+fn serials_of_another_boot_are_not_compared() {
+    let boot = |id: &str| {
+        let mut options = options();
+        options.host.boot_id = id.into();
+        Engine::new(options).unwrap()
+    };
+    let mut before = boot("one");
+    before.feed(text(&[&login(100, 0)]).as_bytes());
+    let mut after = boot("two");
+    after.restore(&before.state()).unwrap();
+    after.feed(text(&[&login(150, 0)]).as_bytes());
+    assert!(after.close().is_empty());
 }
 
 #[test]
@@ -77,7 +148,7 @@ fn a_gap_is_seen_across_a_restart_and_held_records_go_on() {
     after.restore(&state).unwrap();
     let mut found = documents(&after.feed(text(&[&record("EOE", 8, 2, ""), &login(6, 0)]).as_bytes()));
     found.extend(documents(&after.close()));
-    assert_eq!(found[0]["event"]["id"], "id:1000.008:2");
+    assert_eq!(found[0]["event"]["id"], "id:1000.008:2/2", "the process before may have published the event itself");
     assert_eq!(found[0]["process"]["pid"], 5);
     let gap = &found.iter().find(|d| d["event"]["action"] == "serial-gap").unwrap()["auditd"]["gap"];
     assert_eq!((gap["first"].as_u64(), gap["last"].as_u64(), gap["count"].as_u64()), (Some(3), Some(5), Some(3)));

@@ -135,7 +135,7 @@ impl<'a> Arguments<'a> {
             let expected = self.length(index);
             let cut = !in_row
                 || pieces.iter().any(|p| matches!(p.form, Form::Truncated | Form::CutBare))
-                || expected.is_some_and(|expected| pieces[0].is_hex() && expected != length as u64);
+                || expected.is_some_and(|expected| expected != length as u64);
             Argument { index, pieces, cut }
         })
     }

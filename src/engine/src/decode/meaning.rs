@@ -19,7 +19,10 @@ impl Decoder<'_, '_> {
             self.document.put_static(place::EVENT_ACTION, action.action);
             self.say(action);
         } else if let Some(syscall) = self.text(place::AUDITD_DATA_SYSCALL) {
-            self.document.put(place::EVENT_ACTION, syscall);
+            // The number of a syscall that nobody knows says nothing.
+            if matches!(syscall.text, Text::Static(_)) {
+                self.document.put(place::EVENT_ACTION, syscall);
+            }
             self.say(&DEFAULT);
         }
         if self.creates() && !self.types_hold("creation") {

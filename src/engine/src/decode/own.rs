@@ -72,4 +72,7 @@ pub fn gap(document: &mut Document, setting: &Setting<'_>, id: &str, gap: &Gap) 
     document.put_number(place::AUDITD_GAP_COUNT, i64::from(gap.count()));
     put_time(document, place::AUDITD_GAP_BEFORE, gap.before_ms);
     put_time(document, place::AUDITD_GAP_AFTER, gap.after_ms);
+    if gap.unclean {
+        document.put_static(place::AUDITD_GAP_CAUSE, "unclean_stop");
+    }
 }

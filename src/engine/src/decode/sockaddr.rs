@@ -70,7 +70,8 @@ fn unix(path: &[u8]) -> Option<(Address, bool)> {
         return Some((Address::Unix(path[..length].to_vec()), exact));
     }
     let length = memchr::memchr(0, path).unwrap_or(path.len());
-    let exact = path.len() - length <= 1;
+    // `@` is how an abstract name is shown; a file may begin with it too.
+    let exact = path.len() - length <= 1 && path.first() != Some(&b'@');
     Some((Address::Unix(path[..length].to_vec()), exact))
 }
 
@@ -125,6 +126,7 @@ mod tests {
         assert_eq!(of("0100").address, Address::Unix(Vec::new()));
         assert_eq!(of("010000"), Sockaddr { family: 1, address: Address::Unix(vec![0]), exact: true });
         assert!(!of("01000000").exact);
+        assert!(!of("010040616263").exact, "a file called @abc is no abstract name");
         let hidden = of("01002F746D702F6E756C00616674657200");
         assert_eq!((hidden.address, hidden.exact), (Address::Unix(b"/tmp/nul".to_vec()), false));
     }

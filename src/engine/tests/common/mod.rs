@@ -6,7 +6,7 @@ use serde_json::Value;
 
 pub fn options() -> Options {
     Options {
-        host: Host { name: "lab".into(), id: "id".into(), nodes: vec!["lab.example".into()] },
+        host: Host { name: "lab".into(), id: "id".into(), nodes: vec!["lab.example".into()], ..Host::default() },
         json: true,
         sinks: vec!["one".into(), "two".into()],
         ..Options::default()
