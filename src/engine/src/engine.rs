@@ -95,7 +95,7 @@ impl Engine {
     /// not published. Call it before anything is fed; what it publishes comes with the first frames.
     ///
     /// Those records are a part of their own (`/2`) whatever comes of them: the process before may have gone on after
-    /// it saved its state, and published the event under its plain id.
+    /// it saved its state, and published the event under its plain id. Not so in a `replay`, which knows better.
     pub fn restore(&mut self, state: &[u8]) -> Result<(), StateError> {
         let state = State::read(state)?;
         let rebooted = state.boot_id != self.options.host.boot_id.as_bytes();
@@ -308,7 +308,7 @@ impl Inner {
             if let Ok(header) = header::parse(line) {
                 let node = self.node(header.node, options, frames);
                 let key = self.assembly.key(&header, header.known_type(), node as u32);
-                self.assembly.remember_at_least(key, saved.part);
+                self.assembly.remember_at_least(key, saved.part.saturating_sub(u32::from(options.replay)));
             }
             self.line(Line { bytes: line, cut: *cut }, options, frames, true);
         }

@@ -94,6 +94,8 @@ pub struct Options {
     pub include_raw: IncludeRaw,
     /// Ask for names that the records do not carry.
     pub ask_names: bool,
+    /// The state comes from this process and everything since is fed again: events that were held keep their identity.
+    pub replay: bool,
     pub limits: Limits,
     pub timing: Timing,
     /// A sink's index is its bit in a frame's routes.
