@@ -8,6 +8,7 @@ Options of `Engine`, a dict; every key but `host` has a default:
 - `encodings`: list of `"json"`, `"msgpack"`
 - `include_raw`: `"never"`, `"unparsed"`, `"always"`
 - `names`: `"ask"` (use `wants` and `tell`) or `"off"` (only names that the records carry)
+- `replay`: the state comes from this process and all input since is fed again, so events that it holds keep their ids
 - `limits`: `line_bytes`, `events`, `event_records`, `event_bytes`, `held_bytes`
 - `timing`: `grace_ms`, `event_timeout_ms`, `idle_ms`, `name_wait_ms`, `name_ttl_ms`, `name_negative_ttl_ms`
 - `sinks`: list of names; a sink's index is its bit in a frame's routes

@@ -233,7 +233,7 @@ class Engine:
     def _fresh(self, state: bytes | None) -> None:
         """Another raw engine. The ids of its own events must not be those of the engine before."""
         start = cast("int", self._options.get("process_start_ms", 0))
-        self._raw = self._build(self._options | {"process_start_ms": start + self.panics}, state)
+        self._raw = self._build(self._options | {"process_start_ms": start + self.panics, "replay": True}, state)
         self._now = self._raw.stats()
 
     def _replay(self) -> bool:

@@ -251,7 +251,18 @@ fn read_options(dict: &Bound<'_, PyDict>) -> PyResult<engine::Options> {
     check_keys(
         dict,
         "options",
-        &["host", "process_start_ms", "encodings", "include_raw", "names", "limits", "timing", "sinks", "rules"],
+        &[
+            "host",
+            "process_start_ms",
+            "encodings",
+            "include_raw",
+            "names",
+            "replay",
+            "limits",
+            "timing",
+            "sinks",
+            "rules",
+        ],
     )?;
     let mut options = engine::Options::default();
     if let Some(host) = sub_dict(dict, "host", &["name", "id", "nodes", "boot_id"])? {
@@ -279,6 +290,9 @@ fn read_options(dict: &Bound<'_, PyDict>) -> PyResult<engine::Options> {
         Some("ask") => true,
         Some(other) => return Err(PyValueError::new_err(format!("options: names: there is no {other:?}"))),
     };
+    if get(dict, "replay")?.unwrap_or(false) {
+        options.restore = engine::Restore::Replay;
+    }
     read_limits(dict, &mut options.limits)?;
     read_timing(dict, &mut options.timing)?;
     options.sinks = get(dict, "sinks")?.unwrap_or_default();

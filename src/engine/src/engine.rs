@@ -14,7 +14,7 @@ use crate::header;
 use crate::lines::{Line, Lines};
 use crate::names::{NameKind, Names};
 use crate::nodes::Nodes;
-use crate::options::Options;
+use crate::options::{Options, Restore};
 use crate::rules::{Rules, Verdict};
 use crate::state::{SavedClosed, SavedEvent, SavedNode, State, StateError};
 use crate::stats::Stats;
@@ -308,7 +308,8 @@ impl Inner {
             if let Ok(header) = header::parse(line) {
                 let node = self.node(header.node, options, frames);
                 let key = self.assembly.key(&header, header.known_type(), node as u32);
-                self.assembly.remember_at_least(key, saved.part.saturating_sub(u32::from(options.replay)));
+                self.assembly
+                    .remember_at_least(key, saved.part.saturating_sub(u32::from(options.restore == Restore::Replay)));
             }
             self.line(Line { bytes: line, cut: *cut }, options, frames, true);
         }

@@ -32,6 +32,6 @@ pub use decode::{ECS_VERSION, SCHEMA};
 pub use engine::Engine;
 pub use frames::{Frame, Frames, Framing};
 pub use names::NameKind;
-pub use options::{Host, IncludeRaw, Limits, Options, RuleOptions, Timing};
+pub use options::{Host, IncludeRaw, Limits, Options, Restore, RuleOptions, Timing};
 pub use state::StateError;
 pub use stats::Stats;

@@ -20,6 +20,16 @@ pub enum IncludeRaw {
     Always,
 }
 
+/// What becomes of the records that a restored state holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Restore {
+    /// The process before may have published their event after it saved: they are the next part of it.
+    #[default]
+    NextPart,
+    /// The state is this process's own and all input since is fed again: they keep their identity.
+    Replay,
+}
+
 /// Bounds on memory; each has a counter of its own in `Stats`.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -94,8 +104,7 @@ pub struct Options {
     pub include_raw: IncludeRaw,
     /// Ask for names that the records do not carry.
     pub ask_names: bool,
-    /// The state comes from this process and everything since is fed again: events that were held keep their identity.
-    pub replay: bool,
+    pub restore: Restore,
     pub limits: Limits,
     pub timing: Timing,
     /// A sink's index is its bit in a frame's routes.

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{documents, engine, ids, options, read_with, record, text};
-use pyaudit_engine::{Engine, IncludeRaw, NameKind, RuleOptions};
+use pyaudit_engine::{Engine, IncludeRaw, NameKind, Restore, RuleOptions};
 
 const SYSCALL: &str = "arch=c000003e syscall=59 success=yes exit=0 pid=5 uid=1000 gid=27";
 
@@ -87,6 +87,17 @@ fn the_next_process_knows_what_was_published() {
     let found = documents(&after.close());
     assert_eq!(ids(&found), ["id:1000.000:1/2", "id:1000.004:2/2", "id:1000.008:3"]);
     assert_eq!(found[2]["auditd"]["incomplete"], "stop", "it is known that events have an end on this host");
+}
+
+#[test]
+fn a_replay_gives_the_same_ids() {
+    let mut before = engine();
+    before.feed(text(&[&record("SYSCALL", 0, 1, SYSCALL)]).as_bytes());
+    let mut options = options();
+    options.restore = Restore::Replay;
+    let mut again = Engine::new(options).unwrap();
+    again.restore(&before.state()).unwrap();
+    assert_eq!(ids(&documents(&again.close())), ["id:1000.000:1"]);
 }
 
 #[test]
