@@ -50,8 +50,10 @@ def main() -> None:
     arguments = plugin_arguments(sys.argv[1:])
     if arguments is None:
         from audisp_pyaudit.cli import cli  # noqa: PLC0415  # slow to load, and the plugin does without
+        from audisp_pyaudit.cli.output import until_closed  # noqa: PLC0415  # as above
 
-        cli(prog_name="audisp-pyaudit")
+        with until_closed():  # `--help` may go to a full disk, too
+            cli(prog_name="audisp-pyaudit")
     else:
         sys.exit(run(arguments))
 

@@ -6,7 +6,7 @@ running, auditd would give up on it: then it runs with the defaults, and says so
 
 from pathlib import Path
 
-from audisp_pyaudit.config import Config, FileSettings, StdoutSettings, load
+from audisp_pyaudit.config import CONFIG_PATH, Config, FileSettings, StdoutSettings, load
 from audisp_pyaudit.engine import Build, Engine, build_raw
 from audisp_pyaudit.errors import ConfigFileError
 from audisp_pyaudit.host import host_facts
@@ -20,7 +20,7 @@ from audisp_pyaudit.sinks.base import Sink
 from audisp_pyaudit.sinks.file import FileSink
 from audisp_pyaudit.sinks.stdout import StdoutSink
 from audisp_pyaudit.sinks.unix import UnixSink
-from audisp_pyaudit.state import load_state
+from audisp_pyaudit.state import StateLock, load_state
 
 _WRONG = "configuration is wrong; running with the defaults"
 
@@ -44,17 +44,24 @@ def build(
     except ConfigFileError as error:
         problems += [str(each) for each in error.errors]
         config = Config()
+    except Exception as error:  # noqa: BLE001  # a bug in reading it, which is not worth a stop either
+        problems.append(f"{arguments.config or CONFIG_PATH}: cannot be understood: {error!r}")
+        config = Config()
     for problem in problems:
         log.error(_WRONG, problem=problem)
     intake.limit = config.limits.intake_bytes
     host = host_facts(config.host.name, config.host.id, config.host.nodes)
+    lock = _lock(config, log)
     try:
-        engine = _engine(config, config.engine_options(host, start_ms), log, raw)
-    except ValueError as error:  # the engine is stricter than our checks, which is a bug, but not worth a stop
+        engine = _engine(config, config.engine_options(host, start_ms), lock, log, raw)
+    except Exception as error:  # noqa: BLE001  # the engine is stricter than our checks: a bug, but not worth a stop
         problems.append(f"{config.source}: {error}")
         log.error(_WRONG, problem=problems[-1])  # noqa: TRY400  # no traceback for what a user wrote
+        if lock is not None:
+            lock.release()
         config = Config()
-        engine = _engine(config, config.engine_options(host, start_ms), log, raw)
+        lock = _lock(config, log)
+        engine = _engine(config, config.engine_options(host, start_ms), lock, log, raw)
     notices = Notices(host, start_ms)
     sinks = _sinks(config, notices)
     for sink in sinks:
@@ -69,16 +76,27 @@ def build(
         notices=notices,
         log=log,
         state_path=config.state.path,
+        state_lock=lock,
         problems=problems,
     )
     return pipeline, config, log
 
 
-def _engine(config: Config, options: dict[str, object], log: Log, raw: Build) -> Engine:
+def _lock(config: Config, log: Log) -> StateLock | None:
+    """The right to use the state; another plugin that has it is told of."""
+    if not config.state.path:
+        return None
+    lock = StateLock(config.state.path)
+    if not lock.take():
+        log.warning("another process has the state; running without", file=config.state.path)
+    return lock
+
+
+def _engine(config: Config, options: dict[str, object], lock: StateLock | None, log: Log, raw: Build) -> Engine:
     """The engine, with what the process before remembered if that is of use."""
     reports = Path(config.state.path).parent if config.state.path else None
     state = None
-    if config.state.path:
+    if lock is not None and lock.held:
         try:
             state = load_state(config.state.path)
         except OSError as error:

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from posixpath import normpath
 from typing import Any, cast
 
 from audisp_pyaudit.errors import ConfigError, ConfigFileError
@@ -20,6 +21,7 @@ from audisp_pyaudit.settings import (
     dotted,
     flag,
     hint,
+    ids,
     line_of,
     mode,
     one_or_more,
@@ -35,6 +37,7 @@ from audisp_pyaudit.settings import (
     unknown,
     whole,
 )
+from audisp_pyaudit.state import LOCK_SUFFIX
 
 CONFIG_PATH = "/etc/audisp-pyaudit/audisp-pyaudit.toml"
 MIB = 1024 * 1024
@@ -43,6 +46,7 @@ MAX_CONFIG_BYTES = 4 * MIB
 # Route bits are one 64 bit word in every frame's header.
 MAX_SINKS = 64
 _SINK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
+_MANY_DIGITS = re.compile(r"[0-9][0-9_]{4299}")  # Python reads no number with more
 _TOML_PLACE = re.compile(r"\s*\(at line (\d+), column (\d+)\)\Z")
 
 
@@ -77,7 +81,7 @@ class Limits:
     event_records: int = setting(4096, whole(16, 1_000_000))
     # The longest command line there can be: 6 MiB in hex, with its record headers.
     event_bytes: int = setting(16 * MIB, whole(16384, 256 * MIB, "bytes"))
-    held_bytes: int = setting(64 * MIB, whole(MIB, 4096 * MIB, "bytes"))
+    held_bytes: int = setting(64 * MIB, whole(MIB, 1024 * MIB, "bytes"))
     # What intake may hold while the engine is busy: at 10,000 records/s of 400 bytes four seconds.
     intake_bytes: int = setting(16 * MIB, whole(MIB, 1024 * MIB, "bytes"))
 
@@ -147,13 +151,15 @@ class Match:
     category: tuple[str, ...] = setting((), one_or_more)
     syscall: tuple[str, ...] = setting((), one_or_more)
     exe: tuple[str, ...] = setting((), one_or_more)
-    uid: tuple[str, ...] = setting((), one_or_more)
-    auid: tuple[str, ...] = setting((), one_or_more)
+    uid: tuple[str, ...] = setting((), ids)
+    auid: tuple[str, ...] = setting((), ids)
     unit: tuple[str, ...] = setting((), one_or_more)
     host: tuple[str, ...] = setting((), one_or_more)
 
 
 def _match(value: object) -> Match:
+    if not isinstance(value, Mapping):
+        raise ValueError(f'expected a table (match = {{ key = "..." }}), found {shown(value)}')  # noqa: TRY004  # as every check
     problems: list[Problem] = []
     found = read_table(Match, value, "", problems)
     if problems:
@@ -229,13 +235,14 @@ def load(file: str | None = None) -> Config:
     Raises:
         ConfigFileError: with everything that is wrong.
     """
-    if file is None:
-        if not Path(CONFIG_PATH).exists():
-            return Config()
-        file = CONFIG_PATH
+    usual, file = file is None, CONFIG_PATH if file is None else file
     try:
         with Path(file).open("rb") as stream:
             content = stream.read(MAX_CONFIG_BYTES + 1)
+    except FileNotFoundError as error:
+        if usual:
+            return Config()
+        raise ConfigFileError([ConfigError(file, "", f"cannot be read: {error.strerror}")]) from None
     except OSError as error:
         raise ConfigFileError([ConfigError(file, "", f"cannot be read: {error.strerror}")]) from None
     if len(content) > MAX_CONFIG_BYTES:
@@ -258,6 +265,12 @@ def parse(content: bytes, file: str) -> Config:
         table = tomllib.loads(source)
     except tomllib.TOMLDecodeError as error:
         raise ConfigFileError([_syntax_error(file, source, str(error))]) from None
+    except RecursionError:
+        raise ConfigFileError([ConfigError(file, "", "tables or lists are nested too deep")]) from None
+    except ValueError:  # what Python's int() refuses comes through tomllib as it is
+        digits = _MANY_DIGITS.search(source)
+        where = source.count("\n", 0, digits.start()) + 1 if digits else None
+        raise ConfigFileError([ConfigError(file, "", "a number has too many digits", where)]) from None
     problems: list[Problem] = []
     config = _config(table, file, problems)
     if problems:
@@ -308,9 +321,11 @@ def _sinks(table: object, problems: list[Problem]) -> dict[str, SinkSettings]:
             problems.append(Problem(key, "expected a name of lower-case letters, digits, - and _ (at most 63)"))
         elif not isinstance(entry, dict):
             problems.append(Problem(key, f"expected a table ([{key}]), found {shown(entry)}"))
-        elif entry.get("type") not in SINK_TYPES:
+        elif not isinstance(entry.get("type"), str) or entry["type"] not in SINK_TYPES:
             listed = ", ".join(f'"{each}"' for each in SINK_TYPES)
-            told = f"found {shown(entry['type'])}{hint(entry['type'], SINK_TYPES)}" if "type" in entry else "is missing"
+            kind = shown(entry.get("type"))
+            near = hint(kind.strip('"'), SINK_TYPES)
+            told = f"found {kind}{near}" if "type" in entry else "is missing"
             problems.append(Problem(dotted(key, "type"), f"expected one of {listed}, {told}"))
         else:
             settings = read_table(SINK_TYPES[cast("str", entry["type"])], entry, key, problems)
@@ -329,23 +344,27 @@ def _rules(entries: object, sinks: Mapping[str, SinkSettings], problems: list[Pr
     names: set[object] = set()
     for number, entry in enumerate(entries):
         key = f"rules[{number}]"
+        if not isinstance(entry, dict):
+            problems.append(Problem(key, f"expected a table ([[rules]]), found {shown(entry)}"))
+            continue
         before = len(problems)
         rule = read_table(Rule, entry, key, problems)
         if rule is not None:
             rules.append(rule)
             if len(problems) == before and rule.drop == (rule.route is not None):
                 problems.append(Problem(key, "expected either drop = true or route = [sinks]"))
-        if isinstance(entry, dict):
-            route = entry.get("route")
-            problems.extend(
-                Problem(dotted(key, "route"), f'there is no sink "{name}"{hint(name, sinks)}')
-                for name in (route if isinstance(route, list) else [])
-                if isinstance(name, str) and name not in sinks
-            )
-            name = shown(entry.get("name"))
-            if "name" in entry and name in names:
-                problems.append(Problem(dotted(key, "name"), f"another rule has the name {name}"))
-            names.add(name)
+        route = entry.get("route")
+        if route == []:
+            problems.append(Problem(dotted(key, "route"), "expected at least one sink; drop = true publishes nowhere"))
+        problems.extend(
+            Problem(dotted(key, "route"), f'there is no sink "{name}"{hint(name, sinks)}')
+            for name in (route if isinstance(route, list) else [])
+            if isinstance(name, str) and name not in sinks
+        )
+        name = shown(entry.get("name"))
+        if "name" in entry and name in names:
+            problems.append(Problem(dotted(key, "name"), f"another rule has the name {name}"))
+        names.add(name)
     return tuple(rules)
 
 
@@ -361,7 +380,14 @@ def _check_together(config: Config, problems: list[Problem]) -> None:
         )
     owner: dict[str, str] = {}
     for name, sink in config.sinks.items():
-        place = "standard output" if isinstance(sink, StdoutSettings) else sink.path
+        place = "standard output" if isinstance(sink, StdoutSettings) else _same(sink.path)
         other = owner.setdefault(place, name)
         if other != name:
             problems.append(Problem(f"sinks.{name}", f'sink "{other}" has {place} already'))
+        if config.state.path and place in (_same(config.state.path), _same(config.state.path + LOCK_SUFFIX)):
+            problems.append(Problem(f"sinks.{name}.path", f"{place} is used for the state already (state.path)"))
+
+
+def _same(path: str) -> str:
+    """One spelling for all that mean the same path; links are not followed, they may change."""
+    return "/" + normpath(path).lstrip("/")

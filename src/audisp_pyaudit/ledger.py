@@ -61,9 +61,10 @@ class Ledger:
         yield events + (f" ({', '.join(notes)})" if notes else "")
         for name, sink in self.sinks.items():
             lost = ", ".join(f"{why} {number}" for why, number in sorted(sink.lost.items()) if number)
+            refused = f"; subscribers refused {sink.refused}" if sink.refused else ""
             yield (
                 f"sink {name}: offered {sink.offered} = delivered {sink.delivered} + filtered {sink.filtered}"
-                f" + queued {sink.queued} + lost {sink.lost.total()}{f' ({lost})' if lost else ''}"
+                f" + queued {sink.queued} + lost {sink.lost.total()}{f' ({lost})' if lost else ''}{refused}"
             )
         yield "ledger closed" if self.closed else "ledger NOT closed"
 

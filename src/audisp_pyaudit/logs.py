@@ -1,8 +1,8 @@
 """The log: what the process has to say about itself, on standard error.
 
 In: events with fields. Out: a readable line on a terminal, logfmt elsewhere. It never says what stands in audit
-records, and it never stops the process: a standard error that is gone costs the line. structlog is loaded here, so
-this is imported after intake has begun to read.
+records, and it never stops the process: a standard error that is gone, or that nobody reads, costs the line. structlog
+is loaded here, so this is imported after intake has begun to read.
 """
 
 import sys
@@ -11,24 +11,27 @@ from typing import IO, Any
 import structlog
 
 from audisp_pyaudit.escaping import escape
+from audisp_pyaudit.stderr import Stderr
 
 
 class _Forgiving:
-    """A text stream whose writing never fails."""
+    """A text stream without a descriptor, whose writing never fails."""
 
-    def __init__(self, stream: IO[str] | None) -> None:
+    def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
 
     def write(self, text: str) -> int:
         try:
-            return self._stream.write(text) if self._stream is not None else len(text)
+            return self._stream.write(text)
         except (OSError, ValueError):
             return len(text)
 
     def flush(self) -> None:
         try:
-            if self._stream is not None:
-                self._stream.flush()
+            self._stream.flush()
         except (OSError, ValueError):
             return
 
@@ -40,10 +43,20 @@ def _escape_values(_log: object, _method: str, event: Any) -> Any:  # noqa: ANN4
     }
 
 
+def _target(stream: IO[str] | None) -> Stderr | _Forgiving:
+    """The stream's descriptor, written to without waiting; the stream itself, if it has none (in tests)."""
+    if stream is None:  # we were started without a standard error
+        return Stderr(None)
+    try:
+        return Stderr(stream.fileno())
+    except (OSError, ValueError):
+        return _Forgiving(stream)
+
+
 def make_log(stream: IO[str] | None = None) -> structlog.typing.FilteringBoundLogger:
     """A log of our own; structlog's global configuration stays as it is."""
-    stream = sys.stderr if stream is None else stream
-    on_terminal = stream is not None and stream.isatty()
+    target = _target(sys.stderr if stream is None else stream)
+    on_terminal = target.isatty()
     processors: list[Any] = [
         _escape_values,
         structlog.processors.add_log_level,
@@ -55,7 +68,7 @@ def make_log(stream: IO[str] | None = None) -> structlog.typing.FilteringBoundLo
         processors.append(structlog.processors.format_exc_info)
         processors.append(structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]))
     log: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
-        structlog.PrintLogger(_Forgiving(stream)),  # type: ignore[arg-type]  # it writes and flushes, no more is used
+        structlog.PrintLogger(target),  # type: ignore[arg-type]  # it writes and flushes, no more is used
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger("info"),
     )

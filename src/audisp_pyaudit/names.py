@@ -2,8 +2,9 @@
 
 In: wants of the engine (`uid`, `gid` and a number as text). Out: answers, a name or None. A lookup may hang for minutes
 (LDAP, sssd): it must never hang anything but its own thread. So the threads are daemons, a hanging one is replaced, and
-when too many hang nothing more is asked: those events go without names. How long an answer is good for is the engine's
-business; nothing is kept here.
+when too many hang nothing more is asked for a while: those events go without names. What could not be asked, or was
+answered with an error, gets no answer here, which would mean that there is no such user; it is asked again later. How
+long an answer is good for is the engine's business; nothing else is kept here.
 """
 
 import grp
@@ -21,6 +22,9 @@ HANG_SECONDS = 5.0
 MAX_THREADS = 4
 # One entry is some 200 bytes. More distinct unknown ids than this at once means someone makes them up.
 MAX_WAITING = 4096
+# What was refused is asked again this often, so many at a time. The engine itself asks once.
+RETRY_SECONDS = 1.0
+RETRY_BATCH = 256
 _MAX_ID = 2**32 - 2  # 2^32-1 means: unset
 
 Answer = tuple[str, str, str | None]
@@ -28,13 +32,20 @@ Lookup = Callable[[str, str], str | None]
 
 
 def look_up(kind: str, key: str) -> str | None:
-    """Ask NSS for the name of a `uid` or `gid`; None if there is none."""
+    """Ask NSS for the name of a `uid` or `gid`; None if there is none.
+
+    Python's pwd and grp raise KeyError for "not found" and for most errors of a name service alike, so an unreachable
+    service may look like a user that is not there; the engine asks again when its negative answer is old.
+
+    Raises:
+        OSError: the name service failed in a way that could be told.
+    """
     try:
         number = int(key)
         if not 0 <= number <= _MAX_ID:
             return None
         return pwd.getpwuid(number).pw_name if kind == "uid" else grp.getgrgid(number).gr_name
-    except (KeyError, ValueError, OverflowError, OSError):
+    except (KeyError, ValueError, OverflowError):
         return None
 
 
@@ -63,19 +74,46 @@ class NameLookup:
         self._answers: deque[Answer] = deque()
         self._workers: list[_Worker] = []
         self._lock = threading.Lock()
+        self._later: dict[tuple[str, str], None] = {}  # refused or failed, oldest first
+        self._retry_at = time.monotonic() + RETRY_SECONDS
         self.outstanding = 0
         self.refused = 0
         self.hung = 0
 
     def ask(self, kind: str, key: str) -> None:
-        """Want a name. The answer comes with `answers`; at once and without a name if too much is waiting."""
-        if self._wants.qsize() >= MAX_WAITING or not self._staffed():
+        """Want a name. The answer comes with `answers`; much later if too much is waiting now."""
+        if not self._ask((kind, key)):
             self.refused += 1
-            self._answers.append((kind, key, None))
-        else:
-            self._wants.put((kind, key))
+            self._put_off((kind, key))
+
+    def _ask(self, want: tuple[str, str]) -> bool:
+        if self._wants.qsize() >= MAX_WAITING or not self._staffed():
+            return False
         with self._lock:
             self.outstanding += 1
+        self._wants.put(want)
+        return True
+
+    def _put_off(self, want: tuple[str, str]) -> None:
+        with self._lock:
+            self._later[want] = None
+            if len(self._later) > MAX_WAITING:
+                del self._later[next(iter(self._later))]
+
+    def _ask_again(self) -> None:
+        """Ask for some of what was put off, if it is time and a thread is free."""
+        now = time.monotonic()
+        if not self._later or now < self._retry_at:
+            return
+        self._retry_at = now + RETRY_SECONDS
+        with self._lock:
+            wants = list(self._later)[:RETRY_BATCH]
+        for want in wants:
+            with self._lock:
+                self._later.pop(want, None)
+            if not self._ask(want):
+                self._put_off(want)
+                break
 
     def answers(self) -> list[Answer]:
         """The answers that came since the last call."""
@@ -86,6 +124,7 @@ class NameLookup:
             self.outstanding -= len(found)
         if self.outstanding:
             self._staffed()  # a thread that hangs now is replaced now, not at the next want
+        self._ask_again()
         return found
 
     def close(self) -> None:
@@ -117,10 +156,11 @@ class NameLookup:
         while (want := self._wants.get()) is not None:
             worker.since = time.monotonic()
             try:
-                name = self._lookup(*want)
+                self._answers.append((*want, self._lookup(*want)))
             except Exception:  # noqa: BLE001  # a broken NSS module must cost a name, not the thread
-                name = None
-            self._answers.append((*want, name))
+                self._put_off(want)
+                with self._lock:
+                    self.outstanding -= 1
             self._on_answer()
             worker.since = None
             if worker.hanging:  # replaced meanwhile

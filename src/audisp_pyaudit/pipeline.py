@@ -16,13 +16,13 @@ from audisp_pyaudit.ledger import Ledger
 from audisp_pyaudit.names import NameLookup
 from audisp_pyaudit.notices import NoticeFrame, Notices
 from audisp_pyaudit.sinks.base import Sink
-from audisp_pyaudit.state import save_state
+from audisp_pyaudit.state import StateLock, save_state
 
 # While events wait in the engine, time is told it this often; half of `name_wait_ms`, a tenth of `grace_ms`.
 TICK_SECONDS = 0.01
 # After a small block, how long to let the next one grow: auditd sends record by record, and taking each by itself costs
-# more than decoding it (measured at 10,000 events/s: 27 % of a CPU without, see bench/README.md). The first record after
-# a silence is not held up by it.
+# more than decoding it (measured at 10,000 events/s: 27 % of a CPU without, see bench/README.md). The first record
+# after a silence is not held up by it.
 COALESCE_SECONDS = 0.002
 SMALL_BLOCK_BYTES = 64 * 1024
 # With nothing held there is nothing to do but to look after the house.
@@ -31,6 +31,8 @@ HOUSE_SECONDS = 1.0
 # A kill costs at most this much of what the engine remembers; saving takes well under a millisecond.
 SAVE_SECONDS = 10.0
 REMIND_SECONDS = 60.0
+# When we start, the process before us may still be ending; it has the state as long. Later than this it is no overlap.
+OVERLAP_SECONDS = 2.0
 
 
 class Log(Protocol):
@@ -52,6 +54,7 @@ class Pipeline:
         notices: makes the events that say what was lost here.
         log: where to tell people.
         state_path: where the engine's state is kept, empty for nowhere.
+        state_lock: the right to write there, None if nobody else might; taken later where another process has it now.
         problems: what is wrong with the configuration, said again every minute.
     """
 
@@ -65,6 +68,7 @@ class Pipeline:
         notices: Notices,
         log: Log,
         state_path: str = "",
+        state_lock: StateLock | None = None,
         problems: Sequence[str] = (),
     ) -> None:
         self._intake = intake
@@ -74,6 +78,7 @@ class Pipeline:
         self._notices = notices
         self._log = log
         self._state_path = state_path
+        self._state_lock = state_lock
         self._problems = problems
         self._frames = 0
         self._notices_made = 0
@@ -81,12 +86,14 @@ class Pipeline:
         self._panics = 0
         self._troubles: dict[str, str] = {}
         self._lost: dict[str, int] = {}
+        self._refused: dict[str, int] = {}
         self._broken: set[str] = set()
         self._save_failed = False
         now = time.monotonic()
         self._house_at = now + HOUSE_SECONDS
         self._save_at = now + SAVE_SECONDS
         self._remind_at = now + REMIND_SECONDS
+        self._overlap_until = now + OVERLAP_SECONDS + HOUSE_SECONDS / 2  # a try in the last second, too
 
     def run(self) -> None:
         """Work until the input has ended."""
@@ -111,6 +118,8 @@ class Pipeline:
         self._publish(self._engine.close())
         self._announce_losses()
         self._save_state()
+        if self._state_lock is not None:
+            self._state_lock.release()
         deadline = time.monotonic() + drain
         for sink in self._sinks:
             sink.close(deadline)
@@ -174,6 +183,7 @@ class Pipeline:
         remind = now >= self._remind_at
         self._announce_losses()
         self._look_at_sinks(remind=remind)
+        self._want_state(now)
         if now >= self._save_at:
             self._save_at = now + SAVE_SECONDS
             self._save_state()
@@ -227,9 +237,25 @@ class Pipeline:
                 if sum(lost.values()) > self._lost.get(sink.name, 0):
                     self._log.warning("sink lost events", sink=sink.name, **lost)
                 self._lost[sink.name] = sum(lost.values())
+            self._tell_refused(sink, remind=remind)
+
+    def _tell_refused(self, sink: Sink, *, remind: bool) -> None:
+        """The first subscriber that is hung up on is told within a second, more of them each minute."""
+        refused, told = sink.stats().refused, self._refused.get(sink.name, 0)
+        if refused > told and (remind or not told):
+            self._log.warning("too many subscribers; hung up on some", sink=sink.name, refused=refused)
+            self._refused[sink.name] = refused
+
+    def _want_state(self, now: float) -> None:
+        """Take the state over from a process that was still ending when we began."""
+        lock = self._state_lock
+        if lock is None or lock.held or now >= self._overlap_until:
+            return
+        if lock.take():
+            self._log.info("the state is ours now", file=self._state_path)
 
     def _save_state(self) -> None:
-        if not self._state_path:
+        if not self._state_path or (self._state_lock is not None and not self._state_lock.held):
             return
         try:
             save_state(self._state_path, self._engine.state())

@@ -6,18 +6,22 @@ when the first is reading already. Only the end of the input, or the death of on
 """
 
 import os
-import sys
 import threading
 import time
+import traceback
 from dataclasses import dataclass, field
 
 from audisp_pyaudit.intake import Intake
 from audisp_pyaudit.signals import WakeUp
+from audisp_pyaudit.stderr import standard_error
 
 # Exit codes: what auditd gave us has ended; used in a way that makes no sense; a bug.
 EXIT_END_OF_INPUT = 0
 EXIT_USAGE = 2
 EXIT_BUG = 70
+
+# What is said when the process ends anyway may wait this long for a reader.
+_PATIENCE_SECONDS = 1.0
 
 _FOR_PEOPLE = """\
 audisp-pyaudit without a command is a plugin that auditd starts: it reads audit records from standard input.
@@ -43,8 +47,9 @@ def run(arguments: Arguments) -> int:
         The exit code.
     """
     if not _has_input():
-        sys.stderr.write(_FOR_PEOPLE)
+        standard_error().say(_FOR_PEOPLE, _PATIENCE_SECONDS)
         return EXIT_USAGE
+    _fill_standard_descriptors()
     wake = WakeUp()
     wake.install()
     intake = Intake(0, wake)
@@ -65,14 +70,23 @@ def _has_input() -> bool:
     return not os.isatty(0)
 
 
+def _fill_standard_descriptors() -> None:
+    """If we were started without standard output or error, nothing else of ours may get their numbers."""
+    for fd in (1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free, which is `fd`
+
+
 def _work(arguments: Arguments, intake: Intake, outcome: list[int]) -> None:
     """The second thread: a bug here ends the process, auditd starts a new one."""
     try:
         _process(arguments, intake)
         outcome.append(EXIT_END_OF_INPUT)
-    except BaseException:
+    except BaseException:  # noqa: BLE001  # threading would print it and might wait for a reader for ever
         intake.stop()
-        raise  # threading prints it to standard error
+        standard_error().say(traceback.format_exc(), _PATIENCE_SECONDS)
 
 
 def _process(arguments: Arguments, intake: Intake) -> None:
@@ -82,6 +96,6 @@ def _process(arguments: Arguments, intake: Intake) -> None:
     pipeline.run()
     ledger = pipeline.finish(name_wait=config.timing.name_wait_ms / 1000, drain=config.timing.drain_ms / 1000)
     if arguments.print_ledger:
-        sys.stderr.write("".join(f"{line}\n" for line in ledger.lines()))
+        standard_error().say("".join(f"{line}\n" for line in ledger.lines()), _PATIENCE_SECONDS)
     else:
         log.info("end of the input", ledger="; ".join(ledger.lines()))

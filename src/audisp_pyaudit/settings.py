@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 T = TypeVar("T")
 Check = Callable[[object], T]
 _MODE = re.compile(r"0?[0-7]{3}\Z")
+_ID = re.compile(r"[0-9]{1,10}\*?\Z|\*\Z")
 _HEADER = re.compile(r"\s*(\[\[?)([^\[\]#]+)\]")
 _UNIX_PATH_BYTES = 107  # sun_path of a Unix socket is 108 bytes with its closing NUL
 
@@ -45,7 +46,12 @@ def shown(value: object) -> str:
     elif isinstance(value, dict):
         text = "a table"
     else:
-        text = str(value)
+        try:
+            text = str(value)
+        except ValueError:  # Python does not write numbers of more than 4,300 digits, alone or in a list
+            text = "a number of very many digits"
+        except RecursionError:
+            text = "lists in lists in lists"
     return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004  # half a terminal line
 
 
@@ -97,10 +103,18 @@ def texts(value: object) -> tuple[str, ...]:
 def one_or_more(value: object) -> tuple[str, ...]:
     """One text, or a list with at least one; a number stands for its digits (`uid = 0`)."""
     values = value if isinstance(value, list) else [value]
-    found = tuple(str(each) if isinstance(each, int) and not isinstance(each, bool) else each for each in values)
+    found = tuple(shown(each) if isinstance(each, int) and not isinstance(each, bool) else each for each in values)
     if not found or not all(isinstance(each, str) and each for each in found):
         raise ValueError(f"expected a text or a list of texts that are not empty, found {shown(value)}")
     return cast("tuple[str, ...]", found)
+
+
+def ids(value: object) -> tuple[str, ...]:
+    """One or more ids of users: numbers, or the beginning of a number and `*`."""
+    found = one_or_more(value)
+    if not all(_ID.match(each) for each in found):
+        raise ValueError(f"expected numbers (or the beginning of one and *), found {shown(value)}; names are not known")
+    return found
 
 
 def path(value: object) -> str:

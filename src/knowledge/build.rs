@@ -7,6 +7,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+#[path = "src/mix.rs"]
+mod mix;
+use mix::mix;
+
 type Row = Vec<String>;
 
 /// Rows of a TSV file after the comment lines and the line of column names, each with its line number.
@@ -34,19 +38,6 @@ fn kind_variant(kind: &str) -> String {
 
 fn snake(field: &str) -> String {
     field.replace('-', "_").to_lowercase()
-}
-
-/// Mixes a name's first and last eight bytes with its length; `lib.rs` has the same function for look-ups.
-fn mix(name: &[u8], multiplier: u64) -> u64 {
-    let mut first = [0_u8; 8];
-    let mut last = [0_u8; 8];
-    let n = name.len().min(8);
-    first[..n].copy_from_slice(&name[..n]);
-    last[..n].copy_from_slice(&name[name.len() - n..]);
-    let word = u64::from_le_bytes(first)
-        ^ u64::from_le_bytes(last).rotate_left(29)
-        ^ (name.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    word.wrapping_mul(multiplier)
 }
 
 /// Searches a multiplier under which all names fall into different slots, and writes the slot table.
@@ -143,6 +134,7 @@ fn order_depth_first(nodes: Vec<Node>) -> Vec<Node> {
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src/mix.rs");
     let data = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo")).join("data");
     let mut out = String::new();
     write_record_types(&data, &mut out);

@@ -14,6 +14,7 @@ from audisp_pyaudit.signals import WakeUp
 from audisp_pyaudit.sinks.file import FileSink
 from audisp_pyaudit.sinks.stdout import StdoutSink
 from audisp_pyaudit.sinks.unix import UnixSink
+from audisp_pyaudit.state import StateLock
 
 
 @pytest.fixture
@@ -94,6 +95,43 @@ def test_a_wrong_configuration_does_not_stop_it(
     assert "limits.evnts: unknown key" in told
     assert "timing.grace_ms: expected" in told
     pipeline.finish(name_wait=0, drain=0)
+
+
+def test_a_bug_in_reading_the_configuration_does_not_stop_it(
+    intake: Intake,
+    fake_engine: Any,  # noqa: ANN401  # a stand-in
+    defaults: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whatever goes wrong with the configuration, the plugin runs: auditd would give up on it after a few starts."""
+    monkeypatch.setattr(assembly, "load", lambda _file: 1 // 0)
+    pipeline, found, _ = built(intake, fake_engine, "a.toml")
+    assert found == config.Config()
+    assert (defaults / "events.sock").is_socket()
+    assert "a.toml: cannot be understood" in capsys.readouterr().err
+    pipeline.finish(name_wait=0, drain=0)
+
+
+@pytest.mark.usefixtures("defaults")
+def test_state_of_another_plugin(
+    intake: Intake,
+    fake_engine: Any,  # noqa: ANN401  # a stand-in
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Two plugins with one state file do not publish the same held events, nor overwrite each other's memory."""
+    other = StateLock(str(tmp_path / "engine.state"))
+    assert other.take()
+    (tmp_path / "engine.state").write_bytes(b'["held by the other"]')
+    pipeline = built(intake, fake_engine)[0]
+    assert pipeline.finish(name_wait=0, drain=0).frames == 0
+    assert (tmp_path / "engine.state").read_bytes() == b'["held by the other"]'
+    assert "another process has the state" in capsys.readouterr().err
+    other.release()
+    pipeline = built(intake, fake_engine)[0]
+    assert pipeline.finish(name_wait=0, drain=0).frames == 1
+    assert (tmp_path / "engine.state").read_bytes() == b"[]"
 
 
 def test_options_that_only_the_engine_refuses(

@@ -121,6 +121,28 @@ def test_a_reader_that_has_had_enough(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "expected"),
+    [
+        ("{log} >/dev/full", 1, "standard output: No space left on device"),
+        ("{log} >&-", 1, "there is no standard output to write to"),
+        ("<&-", 2, "which log?"),
+        ("- <&-", 1, "Bad file descriptor"),
+        ("--host '' {log}", 2, "--host: expected the name of a host"),
+        ("--help >/dev/full", 1, "standard output: No space left on device"),
+        ("--ledger {log} >/dev/null 2>/dev/full", 0, ""),
+        ("--ledger {log} >/dev/null 2>&-", 0, ""),
+    ],
+)
+def test_a_misused_command_says_so(log: Path, words: str, code: int, expected: str) -> None:
+    """Whatever is wrong with where it reads or writes is said in a sentence, with a fitting exit code."""
+    script = f"{' '.join(COMMAND)} {words.format(log=log)}"
+    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+    assert expected in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
 def test_no_file_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a file, a person is asked which, and the program does not just sit there."""
     import click.testing  # noqa: PLC0415  # its stand-in for standard input

@@ -1,8 +1,11 @@
 """`tail`."""
 
 import json
+import os
 import socket
 import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,3 +127,27 @@ def test_nobody_there(tmp_path: Path) -> None:
         stale.bind(str(tmp_path / "stale"))
     result = CliRunner().invoke(tail, [str(tmp_path / "stale")])
     assert "nobody listens there" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "told"),
+    [("/dev/full", 1, "audisp-pyaudit: standard output: No space left on device\n"), ("closed", 0, "")],
+)
+def test_output_that_cannot_be_written(tmp_path: Path, target: str, code: int, told: str) -> None:
+    """A full disk is said in a sentence; a reader that has had enough (`head`) is no error."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen(1)
+        if target == "closed":
+            reader, out = os.pipe()
+            os.close(reader)
+        else:
+            out = os.open(target, os.O_WRONLY)
+        command = [sys.executable, "-m", "audisp_pyaudit", "tail", str(tmp_path / "s")]
+        with subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, text=True) as process:
+            os.close(out)
+            client, _ = listener.accept()
+            with client:
+                client.sendall(lines())
+                _, error = process.communicate(timeout=30)
+    assert (process.returncode, error) == (code, told)

@@ -52,3 +52,10 @@ def test_frames_that_a_sink_never_saw() -> None:
     assert not Ledger(ENGINE, frames=4, notices=1, sinks={"a": replace(SINK, frames=3)}).closed
     assert not Ledger(ENGINE, frames=4, notices=1, sinks={"a": replace(SINK, delivered=0)}).closed
     assert not Ledger(ENGINE, frames=4, notices=0).closed
+
+
+def test_refused_subscribers_are_told() -> None:
+    """Whoever wonders why a consumer does not get in finds it in the ledger."""
+    ledger = Ledger(ENGINE, frames=4, notices=1, sinks={"a": replace(SINK, refused=2)})
+    assert ledger.closed
+    assert any(line.endswith("; subscribers refused 2") for line in ledger.lines())

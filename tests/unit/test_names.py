@@ -32,13 +32,14 @@ def test_ids_without_a_name(key: str) -> None:
 
 
 def test_a_broken_nss_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name service that fails costs the name."""
+    """A name service that fails is told from a user that is not there."""
 
     def fail(_number: int) -> None:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(pwd, "getpwuid", fail)
-    assert look_up("uid", "1000") is None
+    with pytest.raises(OSError, match="Input/output error"):
+        look_up("uid", "1000")
 
 
 def test_answers_come_and_are_announced(eventually: Eventually) -> None:
@@ -53,17 +54,26 @@ def test_answers_come_and_are_announced(eventually: Eventually) -> None:
     lookup.close()
 
 
-def test_an_error_of_the_lookup_is_an_answer(eventually: Eventually) -> None:
-    """Whatever goes wrong in a lookup, the event does not wait for it for good."""
+def test_an_error_of_the_lookup_is_no_answer(eventually: Eventually, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name service that fails for a while does not make users nameless: they are asked for again."""
+    monkeypatch.setattr(names, "RETRY_SECONDS", 0.02)
+    broken = [True]
 
     def fail(_kind: str, _key: str) -> str:
-        raise RuntimeError("broken module")
+        if broken[0]:
+            raise RuntimeError("broken module")
+        return "lab"
 
     called = threading.Event()
     lookup = NameLookup(called.set, fail)
     lookup.ask("uid", "5")
     eventually(called.is_set, "announcement")
-    assert lookup.answers() == [("uid", "5", None)]
+    assert lookup.answers() == []
+    broken[0] = False
+    answers: list[names.Answer] = []
+    eventually(lambda: gather(lookup, answers), "asked again")
+    assert answers == [("uid", "5", "lab")]
+    assert lookup.outstanding == 0
     lookup.close()
 
 
@@ -91,8 +101,9 @@ def test_a_hanging_lookup_hangs_nothing_else(eventually: Eventually) -> None:
     eventually(lambda: not lookup._workers, "all threads ended")
 
 
-def test_threads_are_bounded(eventually: Eventually) -> None:
-    """With a dead name service, threads do not pile up: what cannot be asked is answered without a name."""
+def test_threads_are_bounded(eventually: Eventually, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a dead name service, threads do not pile up; what cannot be asked now gets its name when it lives again."""
+    monkeypatch.setattr(names, "RETRY_SECONDS", 0.02)
     release = threading.Event()
 
     def hang(_kind: str, _key: str) -> str:
@@ -104,23 +115,26 @@ def test_threads_are_bounded(eventually: Eventually) -> None:
         lookup.ask("uid", str(number))
         eventually(lambda wanted=number: lookup.answers() or lookup.hung > wanted, "hanging")
     lookup.ask("uid", "77")
-    assert ("uid", "77", None) in lookup.answers()
+    assert lookup.answers() == []
     assert len(lookup._workers) == MAX_THREADS
     assert lookup.refused == 1
     release.set()
     answers: list[names.Answer] = []
-    eventually(lambda: gather(lookup, answers) and not lookup.outstanding, "late answers")
+    eventually(lambda: ("uid", "77", "late") in gather(lookup, answers), "late answers")
+    assert lookup.outstanding == 0
     lookup.close()
 
 
 def test_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Made-up ids cannot fill the memory."""
     monkeypatch.setattr(names, "MAX_WAITING", 3)
+    monkeypatch.setattr(names, "RETRY_SECONDS", 60)
     release = threading.Event()
     lookup = NameLookup(lambda: None, lambda _kind, _key: str(release.wait(30)))
     for number in range(10):
         lookup.ask("uid", str(number))
     assert lookup.refused >= 6
+    assert list(lookup._later) == [("uid", "7"), ("uid", "8"), ("uid", "9")]
     release.set()
     lookup.close()
 
@@ -134,4 +148,5 @@ def test_no_thread_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading.Thread, "start", fail)
     lookup = NameLookup(lambda: None)
     lookup.ask("uid", "0")
-    assert lookup.answers() == [("uid", "0", None)]
+    assert lookup.answers() == []
+    assert lookup.outstanding == 0

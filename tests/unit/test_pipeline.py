@@ -20,6 +20,7 @@ from audisp_pyaudit.notices import Notices
 from audisp_pyaudit.pipeline import Pipeline
 from audisp_pyaudit.signals import WakeUp
 from audisp_pyaudit.sinks.base import SinkStats
+from audisp_pyaudit.state import StateLock
 
 Eventually = Callable[..., None]
 
@@ -32,6 +33,7 @@ class MemorySink:
         self.trouble = ""
         self.frames: list[Any] = []
         self.lost = 0
+        self.refused = 0
         self.closed_by: float | None = None
 
     def start(self) -> None:
@@ -48,7 +50,7 @@ class MemorySink:
     def stats(self) -> SinkStats:
         """All delivered."""
         count = len(self.frames)
-        stats = SinkStats(frames=count, offered=count, delivered=count - self.lost)
+        stats = SinkStats(frames=count, offered=count, delivered=count - self.lost, refused=self.refused)
         stats.lost["ENOSPC"] = self.lost
         return stats
 
@@ -96,7 +98,13 @@ class Bench:
         self._threads: list[threading.Thread] = []
         self.ledger: Ledger | None = None
 
-    def start(self, lookup: Any = None, problems: tuple[str, ...] = (), hang_seconds: float = 5) -> Pipeline:  # noqa: ANN401  # a stand-in
+    def start(
+        self,
+        lookup: Any = None,  # noqa: ANN401  # a stand-in
+        problems: tuple[str, ...] = (),
+        hang_seconds: float = 5,
+        state_lock: StateLock | None = None,
+    ) -> Pipeline:
         """Run intake and pipeline."""
         names = None if lookup is None else NameLookup(self.intake.knock, lookup, hang_seconds)
         pipeline = Pipeline(
@@ -107,6 +115,7 @@ class Bench:
             notices=self._notices,
             log=self.log,
             state_path=str(self.folder / "engine.state"),
+            state_lock=state_lock,
             problems=problems,
         )
 
@@ -251,6 +260,35 @@ def test_troubles_of_sinks_are_told(bench: Bench, eventually: Eventually) -> Non
     bench.sink.trouble = ""
     eventually(lambda: bench.log.has("sink delivers again"), "end told")
     bench.end()
+
+
+@pytest.mark.usefixtures("hurried")
+def test_refused_subscribers_are_in_the_log(bench: Bench, eventually: Eventually) -> None:
+    """A consumer too many is told once it happens, not for every attempt."""
+    bench.start()
+    bench.sink.refused = 3
+    eventually(lambda: bench.log.has("'refused': 3"), "told")
+    time.sleep(0.1)
+    bench.end()
+    assert [event for _, event, _ in bench.log.lines if "too many" in event] == [
+        "too many subscribers; hung up on some"
+    ]
+
+
+@pytest.mark.usefixtures("hurried")
+def test_the_state_is_taken_over_when_the_process_before_us_ends(bench: Bench, eventually: Eventually) -> None:
+    """At a restart that overlaps, the new plugin remembers what it sees from then on."""
+    old = StateLock(str(bench.folder / "engine.state"))
+    assert old.take()
+    bench.start(state_lock=StateLock(str(bench.folder / "engine.state")))
+    time.sleep(0.1)
+    assert not (bench.folder / "engine.state").exists()
+    old.release()
+    eventually((bench.folder / "engine.state").exists, "saved")
+    assert bench.log.has("the state is ours now")
+    bench.end()
+    assert old.take()
+    old.release()
 
 
 def test_a_sink_with_a_bug_ends_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

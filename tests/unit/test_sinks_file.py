@@ -102,6 +102,63 @@ def test_a_full_device_is_trouble(frames: Make) -> None:
     assert sink.stats().closed
 
 
+def test_a_torn_tail_costs_its_own_document(tmp_path: Path, frames: Make) -> None:
+    """After a kill inside a document, the next document begins on a line of its own."""
+    path = tmp_path / "events.json"
+    path.write_bytes(b'{"torn": ')
+    sink = sink_for(path)
+    sink.deliver(frames("a"))
+    sink.close(0)
+    assert path.read_bytes() == b'{"torn": \n' + (frames("a")[0].json or b"") + b"\n"
+    assert sink.stats().closed
+    assert (sink.stats().delivered, sink.stats().queued) == (1, 0)
+
+
+@pytest.mark.parametrize("form", ["json", "msgpack"])
+def test_a_frame_that_a_full_disk_cut_off_is_taken_back(
+    tmp_path: Path, frames: Make, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """A disk that stays full until the end leaves a file of whole documents, in either format."""
+    path = tmp_path / "events"
+    sink = FileSink("archive", 0, FileSettings(path=str(path), format=form))
+    sink.start()
+    sink.deliver(frames("a"))
+    whole = path.read_bytes()
+    full_after(5, monkeypatch)
+    sink.deliver(frames("b"))
+    assert path.stat().st_size == len(whole) + 5
+    sink.close(0)
+    assert path.read_bytes() == whole
+    assert dict(sink.stats().lost) == {"shutdown": 1}
+    assert sink.stats().closed
+
+
+def test_what_others_append_is_left_alone(tmp_path: Path, frames: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If somebody else wrote behind a begun document, nothing is cut off."""
+    path = tmp_path / "events"
+    sink = sink_for(path)
+    full_after(5, monkeypatch)
+    sink.deliver(frames("b"))
+    with path.open("ab") as other:
+        other.write(b"theirs")
+    sink.close(0)
+    assert path.read_bytes().endswith(b"theirs")
+
+
+def full_after(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that takes so many bytes."""
+    real, left = os.write, [room]
+
+    def write(fd: int, data: memoryview) -> int:
+        if not left[0]:
+            raise OSError(28, "No space left on device")
+        done = real(fd, data[: left[0]])
+        left[0] -= done
+        return done
+
+    monkeypatch.setattr(os, "write", write)
+
+
 def test_nothing_for_this_sink(tmp_path: Path, frames: Make) -> None:
     """Events routed elsewhere are filtered, and the file is not touched."""
     sink = sink_for(tmp_path / "x", index=3)

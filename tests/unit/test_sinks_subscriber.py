@@ -55,11 +55,25 @@ def test_who_falls_behind_is_told_where() -> None:
 
 
 def test_an_event_larger_than_all_the_room() -> None:
-    """One huge event is lost to a small buffer, said at once, and the stream goes on."""
+    """A reader that keeps up gets every event, however large, and what comes before and after it in one go."""
     queue, stats = subscriber(10)
-    queue.offer(b"x" * 50 + b"\n", 1)
-    assert read(queue, 100) == b"missing 1 51\n"
+    huge = b"x" * 50 + b"\n"
+    for _ in range(3):
+        queue.offer(b"aaa\n" + huge + b"bbb\n", 3)
+        assert read(queue, 100) == b"aaa\n" + huge + b"bbb\n"
+    assert (stats.delivered, stats.queued, stats.lost.total()) == (9, 0, 0)
+    assert stats.closed
+
+
+def test_a_second_event_larger_than_all_the_room() -> None:
+    """For a reader that does not read, one huge event may wait, not two: memory stays bounded."""
+    queue, stats = subscriber(10)
+    huge = b"x" * 50 + b"\n"
+    queue.offer(huge, 1)
+    queue.offer(huge, 1)
+    assert read(queue, 200) == huge + b"missing 1 51\n"
     assert dict(stats.lost) == {"slow": 1}
+    assert stats.closed
 
 
 def test_who_leaves_loses_the_rest() -> None:
@@ -84,7 +98,7 @@ def test_who_leaves_loses_the_rest() -> None:
         ),
         max_size=40,
     ),
-    st.integers(40, 120),
+    st.integers(4, 120),
 )
 def test_the_stream_is_complete_but_for_what_it_says(steps: list[tuple[str, list[int] | int]], limit: int) -> None:
     """However offers and reads interleave: what arrives, and what notices say is missing, is what was offered."""

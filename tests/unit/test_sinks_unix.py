@@ -198,7 +198,7 @@ def test_too_many_subscribers(bench: Bench, frames: Make, eventually: Eventually
         second.settimeout(10)
         second.connect(str(bench.path))
         assert second.recv(1) == b""
-    eventually(lambda: sink.refused == 1, "counted")
+    eventually(lambda: sink.stats().refused == 1, "counted")
     sink.deliver(frames("a"))
     sink.close(time.monotonic() + 5)
     assert texts_in(read_all(first)) == ["a"]
@@ -291,6 +291,54 @@ def test_a_bug_in_the_sink_costs_its_subscribers_only(
     sink.close(time.monotonic() + 5)
     assert texts_in(read_all(again)) == ["b"]
     assert sink.stats().closed
+
+
+@pytest.fixture
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is looked after every second is looked after all the time."""
+    monkeypatch.setattr(module, "CHECK_SECONDS", 0.02)
+
+
+@pytest.mark.usefixtures("_often")
+def test_a_lost_name_is_made_again(bench: Bench, frames: Make, eventually: Eventually) -> None:
+    """Someone removed the socket: new subscribers find it again within a second, and those there are stay."""
+    sink = bench.sink()
+    old = bench.subscribe(sink)
+    bench.path.unlink()
+    eventually(bench.path.is_socket, "made again")
+    new = bench.subscribe(sink)
+    sink.deliver(frames("a"))
+    sink.close(time.monotonic() + 5)
+    assert [texts_in(read_all(client)) for client in (old, new)] == [["a"], ["a"]]
+    assert not bench.path.exists()
+
+
+@pytest.mark.usefixtures("_often")
+def test_another_plugin_keeps_the_name_while_it_lives(bench: Bench, eventually: Eventually) -> None:
+    """At a restart the new process has the name and is not disturbed; when it is gone, who still runs has it again."""
+    first = bench.sink()
+    second = bench.sink()
+    place = bench.path.lstat().st_ino
+    time.sleep(0.2)
+    assert bench.path.lstat().st_ino == place
+    assert second.subscribers == 0
+    assert second.stats().offered == 0
+    second.close(time.monotonic() + 1)
+    eventually(bench.path.is_socket, "taken back")
+    bench.subscribe(first)
+
+
+@pytest.mark.usefixtures("_often")
+def test_a_name_left_by_a_killed_process_is_taken_back(bench: Bench, eventually: Eventually) -> None:
+    """A second plugin that was killed leaves a dead socket under the name; subscribers do not meet it for long."""
+    sink = bench.sink()
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(bench.path) + ".new")
+        other.listen(1)
+        Path(str(bench.path) + ".new").rename(bench.path)
+    place = bench.path.lstat().st_ino
+    eventually(lambda: bench.path.exists() and bench.path.lstat().st_ino != place, "taken back")
+    bench.subscribe(sink)
 
 
 def test_close_before_anything(bench: Bench) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from audisp_pyaudit.state import load_state, save_state
+from audisp_pyaudit.state import StateLock, load_state, save_state
 
 
 def test_there_and_back(tmp_path: Path) -> None:
@@ -37,3 +37,25 @@ def test_a_failed_save_leaves_the_old_one(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OSError, match="file"):
         save_state(str(tmp_path / "file" / "state"), b"x")
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    """Two plugins never share a state; when one ends, the other may have it."""
+    path = str(tmp_path / "deep" / "engine.state")
+    first, second = StateLock(path), StateLock(path)
+    assert first.take()
+    assert first.take()
+    assert not second.take()
+    first.release()
+    assert second.take()
+    assert not first.take()
+    second.release()
+    assert (tmp_path / "deep" / "engine.state.lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_lock_that_cannot_be_made_keeps_nobody_out(tmp_path: Path) -> None:
+    """On a read-only file system what is remembered can still be read."""
+    (tmp_path / "file").write_bytes(b"")
+    lock = StateLock(str(tmp_path / "file" / "engine.state"))
+    assert lock.take()
+    lock.release()

@@ -2,6 +2,7 @@
 
 import click
 
+from audisp_pyaudit.cli.output import say, until_closed
 from audisp_pyaudit.config import CONFIG_PATH, load
 from audisp_pyaudit.errors import ConfigFileError
 from audisp_pyaudit.escaping import escape
@@ -18,9 +19,10 @@ def check_config(file: str | None) -> None:
         config = load(file)
     except ConfigFileError as error:
         for each in error.errors:
-            click.echo(escape(str(each)), err=True)
+            say(escape(str(each)))
         raise SystemExit(1) from None
-    if config.source is None:
-        click.echo(f"OK: {CONFIG_PATH} does not exist, the defaults are in force")
-    else:
-        click.echo(f"OK: {config.source}: {len(config.sinks)} sinks, {len(config.rules)} rules")
+    with until_closed():
+        if config.source is None:
+            click.echo(f"OK: {CONFIG_PATH} does not exist, the defaults are in force")
+        else:
+            click.echo(f"OK: {config.source}: {len(config.sinks)} sinks, {len(config.rules)} rules")

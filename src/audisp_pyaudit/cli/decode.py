@@ -8,7 +8,7 @@ from typing import IO
 
 import click
 
-from audisp_pyaudit.cli.output import Output, chosen, format_option, until_closed
+from audisp_pyaudit.cli.output import Output, chosen, format_option, say, until_closed
 from audisp_pyaudit.config import Config, Decode
 from audisp_pyaudit.engine import Engine
 from audisp_pyaudit.framing import Frames
@@ -33,9 +33,11 @@ def decode(files: tuple[str, ...], form: str | None, resolve: bool, host: str | 
     Give the files oldest first. FILE may be -, standard input, which is also read without a FILE.
     """
     if not files:
-        if sys.stdin.isatty():
+        if sys.stdin is None or sys.stdin.isatty():
             raise click.UsageError("which log? For instance: audisp-pyaudit decode /var/log/audit/audit.log")
         files = ("-",)
+    if host is not None and not host.strip():
+        raise click.UsageError("--host: expected the name of a host, found an empty one")
     facts = host_facts() if host is None else HostFacts(host, host, ())
     output = Output(chosen(form), facts.name)
     options = Config(decode=Decode(names=resolve)).engine_options(facts, time.time_ns() // 1_000_000)
@@ -46,7 +48,7 @@ def decode(files: tuple[str, ...], form: str | None, resolve: bool, host: str | 
     if ledger:
         stats = engine.stats()
         for line in Ledger(stats, frames=stats["events_published"]).lines():
-            click.echo(line, err=True)
+            say(line)
     if failures:
         raise SystemExit(1)
 
@@ -57,10 +59,18 @@ def _run(engine: Engine, output: Output, chunks: Iterable[bytes], *, resolve: bo
         # A name may be wanted by many events, and only the first of them that waits asks.
         while resolve and (wants := engine.wants()):
             for kind, key in wants:
-                engine.tell(kind, key, look_up(kind, key))
+                engine.tell(kind, key, _name(kind, key))
             _write(output, engine.tick(0))  # time stands still: nothing is idle in a file
         output.flush()
     _write(output, engine.close())
+
+
+def _name(kind: str, key: str) -> str | None:
+    """A name, as far as it can be had now; a file is not read twice."""
+    try:
+        return look_up(kind, key)
+    except OSError:
+        return None
 
 
 def _write(output: Output, batches: Iterable[Frames]) -> None:
@@ -80,7 +90,7 @@ def _chunks(files: Iterable[str], failures: list[str]) -> Iterator[bytes]:
         except (OSError, EOFError, zlib.error) as error:
             why = getattr(error, "strerror", None) or str(error)
             failures.append(file)
-            click.echo(f"audisp-pyaudit decode: {file}: {why}", err=True)
+            say(f"audisp-pyaudit decode: {file}: {why}")
         if last and not last.endswith(b"\n"):
             yield b"\n"
 

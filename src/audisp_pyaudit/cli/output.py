@@ -1,7 +1,7 @@
 """Documents on standard output, in the format the user asked for.
 
 In: frames of the engine, or single documents. Out: bytes, through one buffer. A reader that has had enough (`head`) is
-no error: `until_closed` ends quietly.
+no error: `until_closed` ends quietly. A standard output that cannot be written is one, said in a sentence.
 """
 
 import contextlib
@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -32,6 +32,8 @@ def format_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def chosen(form: str | None) -> str:
     """The format, where none was asked for."""
+    if sys.stdout is None:
+        raise click.ClickException("there is no standard output to write to")
     if form is not None:
         return form
     return "text" if sys.stdout.isatty() else "json"
@@ -82,15 +84,37 @@ class Output:
         self._write(render(document, self._local_host).encode(errors="backslashreplace") + b"\n")
 
 
+def discard(stream: IO[Any] | None) -> None:
+    """What is left in a stream's buffer has nowhere to go; without this, Python would complain about it at exit."""
+    if stream is None:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+
+
+def say(text: str) -> None:
+    """A line on standard error, if it can be written; the work does not depend on it."""
+    try:
+        click.echo(text, err=True)
+    except OSError:
+        discard(sys.stderr)
+
+
 @contextlib.contextmanager
 def until_closed() -> Iterator[None]:
     """End quietly when standard output is closed by its reader, or by ^C."""
     try:
         yield
-        sys.stdout.buffer.flush()
+        if sys.stdout is not None:
+            sys.stdout.buffer.flush()
     except BrokenPipeError:
-        # What is left in the buffer has nowhere to go; without this, Python would complain about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)
         raise SystemExit(0) from None
+    except OSError as error:
+        discard(sys.stdout)
+        say(f"audisp-pyaudit: standard output: {error.strerror or error}")
+        raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

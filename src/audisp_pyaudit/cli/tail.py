@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from audisp_pyaudit.cli.output import Output, chosen, format_option, until_closed
+from audisp_pyaudit.cli.output import Output, chosen, format_option, say, until_closed
 from audisp_pyaudit.packing import unpack
 
 # No document is larger: an event holds 16 MiB of records, and bytes become at most six characters in JSON.
@@ -36,9 +36,7 @@ def tail(path: str, form: str | None, count: int | None) -> None:
                     return
         except ValueError as error:
             raise click.ClickException(f"{path}: {error}") from None
-        except ConnectionError as error:
-            raise click.ClickException(f"{path}: {error.strerror}") from None
-    click.echo(f"audisp-pyaudit tail: {path}: the plugin has ended", err=True)
+    say(f"audisp-pyaudit tail: {path}: the plugin has ended")
 
 
 def _connected(path: str) -> socket.socket:
@@ -58,10 +56,10 @@ def _documents(connection: socket.socket) -> Iterator[Mapping[str, Any]]:
     """The documents of a stream, JSON lines or msgpack with lengths.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is neither, or it broke off.
     """
     buffer = bytearray()
-    while chunk := connection.recv(256 * 1024):
+    while chunk := _received(connection):
         buffer += chunk
         start = 0
         while end := _end(buffer, start):
@@ -72,6 +70,14 @@ def _documents(connection: socket.socket) -> Iterator[Mapping[str, Any]]:
             raise ValueError("what comes is no stream of events: no document ends")
     if buffer:
         raise ValueError("the stream ended inside a document")
+
+
+def _received(connection: socket.socket) -> bytes:
+    """The next bytes; an error here is the plugin's end of the stream, never standard output."""
+    try:
+        return connection.recv(256 * 1024)
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from None
 
 
 def _is_json(buffer: bytearray, start: int) -> bool:

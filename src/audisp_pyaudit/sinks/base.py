@@ -20,7 +20,8 @@ class SinkStats:
 
     `frames` is what the pipeline handed over, the same for every sink. `offered` is how often a frame was to be
     delivered: a socket with three subscribers offers each frame three times; one without subscribers offers it once,
-    and loses it as `no_subscriber`. `filtered` frames are routed elsewhere. All are numbers of frames.
+    and loses it as `no_subscriber`. `filtered` frames are routed elsewhere. All are numbers of frames, but
+    `refused`: subscribers that were hung up on because there are enough.
     """
 
     frames: int = 0
@@ -29,6 +30,7 @@ class SinkStats:
     filtered: int = 0
     queued: int = 0
     lost: Counter[str] = field(default_factory=Counter)
+    refused: int = 0
 
     @property
     def closed(self) -> bool:

@@ -2,11 +2,13 @@
 
 The file is made readable by its owner only. When it was renamed or removed (logrotate), a new one is begun within a
 second; no signal is needed. A full disk costs the frames that do not fit, counted as `ENOSPC`; writing is tried again
-with every batch.
+with every batch, and a frame that cannot be finished is cut off again when we let go of the file. Where a process was
+killed inside a document, the next one begins on a line of its own.
 """
 
 import dataclasses
 import os
+import stat
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,7 +17,7 @@ from audisp_pyaudit.config import FileSettings
 from audisp_pyaudit.errors import SinkError
 from audisp_pyaudit.framing import Frames, stream_framing
 from audisp_pyaudit.sinks.base import SinkStats, sink_error
-from audisp_pyaudit.sinks.writer import FrameWriter
+from audisp_pyaudit.sinks.writer import FrameWriter, tail_of
 
 # How often it is looked whether the name still means our file.
 CHECK_SECONDS = 1.0
@@ -96,8 +98,9 @@ class FileSink:
             fd = os.open(path, _FLAGS, self._settings.mode)
         except OSError as error:
             raise sink_error(path, error) from None
-        self._writer = FrameWriter(fd, self._framing, self._stats)
         found = os.fstat(fd)
+        first = b"\n" if self._framing == "json-lines" and _is_torn(fd, found) else b""
+        self._writer = FrameWriter(fd, self._framing, self._stats, first)
         self._file_id = (found.st_dev, found.st_ino)
 
     def _is_ours(self) -> bool:
@@ -109,6 +112,17 @@ class FileSink:
 
     def _let_go(self, why: str) -> None:
         if self._writer is not None:
+            self._writer.take_back()
             self._writer.give_up(why)
             os.close(self._writer.fd)
             self._writer = None
+
+
+def _is_torn(fd: int, found: os.stat_result) -> bool:
+    """Whether a file of lines ends inside a line."""
+    if not stat.S_ISREG(found.st_mode) or not found.st_size:
+        return False
+    try:
+        return tail_of(fd, 1) != b"\n"
+    except OSError:  # ours to write, not to read
+        return False

@@ -60,6 +60,25 @@ class Listener:
                 temporary.unlink()
             raise sink_error(path, error) from None
 
+    def displaced(self) -> bool:
+        """Whether our name was lost and nobody has it now, so that it may be taken back.
+
+        A name that means another's living socket is left alone: at a restart the new process takes it from the old one.
+        """
+        with contextlib.suppress(OSError):
+            found = self._path.lstat()
+            if (found.st_dev, found.st_ino) == self._id:
+                return False
+        # A datagram socket never becomes a connection of a stream listener: who lives there is not disturbed.
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect(str(self._path))
+            except (ConnectionRefusedError, FileNotFoundError):
+                return True
+            except OSError:  # EPROTOTYPE: a stream socket lives there; anything else: leave it alone
+                return False
+        return False
+
     def close(self) -> None:
         """Stop listening; remove the name if it is still ours."""
         with contextlib.suppress(OSError):

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from audisp_pyaudit.framing import fit
+from audisp_pyaudit.framing import ends, fit
 from audisp_pyaudit.sinks.base import SinkStats
 
 
@@ -17,6 +17,7 @@ class _Piece:
     """Some whole frames; the bytes are shared between subscribers."""
 
     blob: bytes
+    begin: int
     end: int
     frames: int
 
@@ -26,7 +27,7 @@ class Subscriber:
 
     Args:
         framing: of what is offered.
-        limit: bytes that may wait.
+        limit: bytes that may wait. One frame that is larger than this may wait besides: a reader that keeps up gets it.
         notice: makes a frame that says how many frames and bytes are missing at this place.
         stats: the sink's ledger.
     """
@@ -38,7 +39,8 @@ class Subscriber:
         self._stats = stats
         self._pieces: deque[_Piece] = deque()
         self._offset = 0  # into the first piece
-        self._waiting = 0  # bytes
+        self._waiting = 0  # bytes, without the next
+        self._huge: _Piece | None = None  # the one frame that waits and is larger than the limit
         self._missed_frames = 0
         self._missed_bytes = 0
 
@@ -49,32 +51,35 @@ class Subscriber:
         end, count = len(blob), frames
         if self._missed_frames:
             end = count = 0
-        elif self._waiting + len(blob) > self._limit:
-            end, count = fit(blob, self._framing, self._limit - self._waiting)
-        if count:
-            self._push(_Piece(blob, end, count))
-            self._stats.queued += count
+        elif self._waiting + len(blob) <= self._limit:
+            self._push(_Piece(blob, 0, end, count))
+        else:
+            end, count = self._push_what_fits(blob)
+        self._stats.queued += count
         if count < frames:
             self._missed_frames += frames - count
             self._missed_bytes += len(blob) - end
             self._stats.lost["slow"] += frames - count
-            self._catch_up()  # at once, if it was one frame larger than all the room
+            self._catch_up()  # at once, if it was a second frame larger than all the room
 
     def next_bytes(self) -> memoryview | None:
         """What is to be sent next; None if nothing waits."""
         if not self._pieces:
             return None
         piece = self._pieces[0]
-        return memoryview(piece.blob)[self._offset : piece.end]
+        return memoryview(piece.blob)[piece.begin + self._offset : piece.end]
 
     def sent(self, count: int) -> None:
         """The first `count` bytes of `next_bytes` are on their way."""
         self._offset += count
-        self._waiting -= count
         piece = self._pieces[0]
-        if self._offset == piece.end:
+        if piece is not self._huge:
+            self._waiting -= count
+        if self._offset == piece.end - piece.begin:
             self._pieces.popleft()
             self._offset = 0
+            if piece is self._huge:
+                self._huge = None
             self._stats.queued -= piece.frames
             self._stats.delivered += piece.frames
             self._catch_up()
@@ -83,7 +88,7 @@ class Subscriber:
         """It is gone; what it did not get is lost under `why`."""
         if self._pieces:
             piece = self._pieces[0]
-            _, done = fit(piece.blob[: piece.end], self._framing, self._offset)
+            _, done = fit(piece.blob[piece.begin : piece.end], self._framing, self._offset)
             done = min(done, piece.frames)
             self._stats.delivered += done
             left = sum(each.frames for each in self._pieces) - done
@@ -91,6 +96,7 @@ class Subscriber:
             if left:
                 self._stats.lost[why] += left
         self._pieces.clear()
+        self._huge = None
         self._waiting = self._offset = 0
 
     def _catch_up(self) -> None:
@@ -98,8 +104,28 @@ class Subscriber:
         if self._missed_frames and self._waiting <= self._limit // 2:
             notice = self._notice(self._missed_frames, self._missed_bytes)
             self._missed_frames = self._missed_bytes = 0
-            self._push(_Piece(notice, len(notice), 0))
+            self._push(_Piece(notice, 0, len(notice), 0))
+
+    def _push_what_fits(self, blob: bytes) -> tuple[int, int]:
+        """Queue the frames of a blob up to the first that has no room: (bytes, frames)."""
+        begin = last = count = gathered = 0
+        for end in ends(blob, self._framing):
+            huge = end - last > self._limit and self._huge is None
+            if not huge and self._waiting + end - begin > self._limit:
+                break
+            if huge:
+                self._push(_Piece(blob, begin, last, gathered))
+                self._huge = _Piece(blob, last, end, 1)
+                self._pieces.append(self._huge)
+                begin, gathered = end, 0
+            else:
+                gathered += 1
+            last = end
+            count += 1
+        self._push(_Piece(blob, begin, last, gathered))
+        return last, count
 
     def _push(self, piece: _Piece) -> None:
-        self._pieces.append(piece)
-        self._waiting += piece.end
+        if piece.end > piece.begin:
+            self._pieces.append(piece)
+            self._waiting += piece.end - piece.begin

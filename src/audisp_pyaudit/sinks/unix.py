@@ -29,6 +29,8 @@ _LAST_READS = 16
 _REST_SECONDS = 1.0
 # The group's id is looked up on the sink's thread: a name service that hangs must not hold up the start.
 _START_SECONDS = 1.0
+# How often it is looked whether the name still means our socket.
+CHECK_SECONDS = 1.0
 _GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
@@ -52,7 +54,6 @@ class UnixSink:
     def __init__(self, name: str, index: int, settings: UnixSettings, notices: Notices) -> None:
         self.name = name
         self.trouble = ""
-        self.refused = 0  # subscribers beyond the limit
         self._index = index
         self._settings = settings
         self._framing = socket_framing(settings.format)
@@ -62,6 +63,7 @@ class UnixSink:
         self._connections: dict[int, _Connection] = {}
         self._listener: Listener | None = None
         self._retry_at = 0.0
+        self._check_at = 0.0
         self._rest_until = 0.0
         self._deadline: float | None = None
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -140,16 +142,16 @@ class UnixSink:
         if self._deadline is None:
             self._listen(now)
             self._tried.set()
+        listener = self._listener
         poll = select.poll()
         poll.register(self._wake_fd, select.POLLIN)
-        accepting = self._listener is not None and now >= self._rest_until
-        if self._listener is not None and accepting:
-            poll.register(self._listener.socket, select.POLLIN)
+        if listener is not None and now >= self._rest_until:
+            poll.register(listener.socket, select.POLLIN)
         with self._lock:
             for fd, connection in self._connections.items():
                 waits = select.POLLOUT if connection.queue.next_bytes() is not None else 0
                 poll.register(fd, waits | (select.POLLIN if connection.reads else 0))
-        for fd, events in poll.poll(self._pause(now, accepting=accepting)):
+        for fd, events in poll.poll(self._pause(now) * 1000):
             if fd == self._wake_fd:
                 os.eventfd_read(fd)
             elif fd in self._connections:
@@ -157,13 +159,13 @@ class UnixSink:
             else:
                 self._accept()
 
-    def _pause(self, now: float, *, accepting: bool) -> float | None:
-        """How long to wait for something to happen, in milliseconds; None for as long as it takes."""
+    def _pause(self, now: float) -> float:
+        """How long to wait for something to happen, in seconds."""
         if self._deadline is not None:
-            return max(0.0, self._deadline - now) * 1000
+            return max(0.0, self._deadline - now)
         if self._listener is None:
-            return max(0.0, self._retry_at - now) * 1000
-        return None if accepting else _REST_SECONDS * 1000
+            return max(0.0, self._retry_at - now)
+        return min(_REST_SECONDS, CHECK_SECONDS)
 
     def _serve(self, connection: _Connection, events: int) -> None:
         try:
@@ -201,7 +203,8 @@ class UnixSink:
             self._rest_until = time.monotonic() + _REST_SECONDS
             return
         if len(self._connections) >= self._settings.subscribers:
-            self.refused += 1
+            with self._lock:
+                self._stats.refused += 1
             new.close()
             return
         new.settimeout(0.0)
@@ -229,10 +232,15 @@ class UnixSink:
             self._part(connection, why)
 
     def _listen(self, now: float) -> None:
-        """Have a listening socket, if that can be."""
+        """Have a listening socket under our name, if that can be; subscribers stay when it is made again."""
+        if self._listener is not None and now >= self._check_at:
+            self._check_at = now + CHECK_SECONDS
+            if self._listener.displaced():
+                self._unlisten()
         if self._listener is None and now >= self._retry_at:
             try:
                 self._listener = Listener(self._settings.path, self._settings.mode, self._settings.group)
+                self._check_at = now + CHECK_SECONDS
                 self.trouble = ""
             except SinkError as error:
                 self.trouble = str(error)

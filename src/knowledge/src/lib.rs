@@ -135,6 +135,9 @@ pub enum Peer {
     Destination,
 }
 
+mod mix;
+use mix::mix;
+
 #[allow(clippy::unreadable_literal)] // the numbers are written by build.rs, for the compiler
 mod tables {
     use super::{Action, Arch, Field, Kind, Node, NumberTable, PathField, Peer, Place, RecordType};
@@ -146,19 +149,6 @@ use tables::{
     FIELD_SLOTS, FILTER_LISTS, NODES, PATH_FIELDS, RECORD_ACTIONS, RECORD_TYPES, SECCOMP_ACTIONS, SIGNALS,
     SYSCALL_ACTIONS, TYPE_BITS, TYPE_MULTIPLIER, TYPE_SLOTS,
 };
-
-/// `build.rs` has the same function; names that fall into one slot there would not compile.
-fn mix(name: &[u8], multiplier: u64) -> u64 {
-    let mut first = [0_u8; 8];
-    let mut last = [0_u8; 8];
-    let n = name.len().min(8);
-    first[..n].copy_from_slice(&name[..n]);
-    last[..n].copy_from_slice(&name[name.len() - n..]);
-    let word = u64::from_le_bytes(first)
-        ^ u64::from_le_bytes(last).rotate_left(29)
-        ^ (name.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    word.wrapping_mul(multiplier)
-}
 
 fn number(table: NumberTable, number: u64) -> Option<&'static str> {
     table.binary_search_by_key(&number, |&(n, _)| n).ok().map(|i| table[i].1)
