@@ -235,7 +235,7 @@ impl Assembly {
             late = part > 1;
             slot
         });
-        self.append(slot, line, cut, header, known, node);
+        self.append(slot, line, cut, header, known);
         self.last = Some((key, slot));
         if number == types::PROCTITLE {
             node.marks_ends = true;
@@ -411,15 +411,7 @@ impl Assembly {
         (slot, part)
     }
 
-    fn append(
-        &mut self,
-        slot: usize,
-        line: &[u8],
-        cut: bool,
-        header: &Header<'_>,
-        known: Option<&'static RecordType>,
-        _node: &Node,
-    ) {
+    fn append(&mut self, slot: usize, line: &[u8], cut: bool, header: &Header<'_>, known: Option<&'static RecordType>) {
         self.records_held += 1;
         self.bytes_held += line.len();
         let event = self.slots[slot].as_mut().expect("the slot of an open event");

@@ -438,10 +438,6 @@ impl<'a> Decoder<'a, '_> {
         }
         self.document.has(place::AUDITD_INCOMPLETE)
     }
-
-    fn put_text(&mut self, at: Place, item: TextItem) -> bool {
-        self.document.put(at, item)
-    }
 }
 
 /// `<host id>:<sec>.<ms>:<serial>`, `d` before the serial that auditd gave, `/n` for a later part.

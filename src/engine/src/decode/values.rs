@@ -55,7 +55,7 @@ impl<'a> Decoder<'a, '_> {
             Kind::Arch => {
                 self.note_arch(current, field);
                 let item = self.readable(field.value, field.form, known.kind);
-                self.put_text(known.place, item)
+                self.document.put(known.place, item)
             }
             Kind::Syscall => self.syscall(field, known.place),
             Kind::Text
@@ -68,7 +68,7 @@ impl<'a> Decoder<'a, '_> {
             | Kind::Seccomp
             | Kind::FilterList => {
                 let item = self.readable(field.value, field.form, known.kind);
-                self.put_text(known.place, item)
+                self.document.put(known.place, item)
             }
         };
         if !put {
@@ -158,12 +158,12 @@ impl<'a> Decoder<'a, '_> {
         if let (Text::Static(name), None) = (item.text, self.syscall) {
             self.syscall = Some(name);
         }
-        self.put_text(at, item)
+        self.document.put(at, item)
     }
 
     fn id(&mut self, field: Field<'a>, known: &'static Known, enriched: Option<&'a [u8]>) -> bool {
         let item = self.raw_item(field.value);
-        if !self.put_text(known.place, item) {
+        if !self.document.put(known.place, item) {
             return false;
         }
         if let Some(name) = self.id_name(field, known.kind, enriched) {
@@ -215,7 +215,7 @@ impl<'a> Decoder<'a, '_> {
             return self.document.put_static(at, word);
         }
         let item = self.raw_item(field.value);
-        self.put_text(at, item)
+        self.document.put(at, item)
     }
 
     fn context(&mut self, field: Field<'a>) -> bool {
@@ -224,7 +224,7 @@ impl<'a> Decoder<'a, '_> {
         }
         let Some(parts) = context::parse(field.value) else {
             let item = self.raw_item(field.value);
-            return self.put_text(place::AUDITD_DATA_SUBJ, item);
+            return self.document.put(place::AUDITD_DATA_SUBJ, item);
         };
         for (at, part) in [
             (place::USER_SELINUX_USER, Some(parts.user)),
