@@ -42,10 +42,11 @@ lint: dev ## every static check
 	cd src && cargo clippy --locked --all-targets -- -D warnings
 
 .PHONY: test-tools
-test-tools: # libauparse is what our reading is compared with; it is a library, nothing is started
-	@ldconfig -p | grep -q libauparse.so.0 || { \
-		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends libauparse0 >/dev/null; \
-		else echo 'libauparse0 is missing: the differential test will be skipped'; fi; }
+test-tools: # libauparse is what our reading is compared with, with users of our own: libraries, nothing is started
+	@for package in libauparse0 libnss-wrapper; do \
+		dpkg-query --show --showformat='$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed && continue; \
+		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $$package >/dev/null; \
+		else echo "$$package is missing: the differential test will be skipped"; fi; done
 
 .PHONY: test
 test: dev test-tools ## everything that is tested; installs what the tests need

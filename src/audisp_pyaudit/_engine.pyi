@@ -2,8 +2,8 @@
 
 Options of `Engine`, a dict; every key but `host` has a default:
 
-- `host`: `{"name": str, "id": str, "nodes": [str], "boot_id": str}`; `id` is the machine-id, `nodes` are more names of
-  this host, `boot_id` changes at every boot
+- `host`: `{"name": str, "id": str, "nodes": [str], "boot_id": str, "architecture": str}`; `id` is the machine-id,
+  `nodes` are more names of this host, `boot_id` changes at every boot, `architecture` is what `uname -m` says
 - `process_start_ms`: int, part of the ids of our own documents
 - `encodings`: list of `"json"`, `"msgpack"`
 - `include_raw`: `"never"`, `"unparsed"`, `"always"`
@@ -13,6 +13,7 @@ Options of `Engine`, a dict; every key but `host` has a default:
 - `timing`: `grace_ms`, `event_timeout_ms`, `idle_ms`, `name_wait_ms`, `name_ttl_ms`, `name_negative_ttl_ms`
 - `sinks`: list of names; a sink's index is its bit in a frame's routes
 - `rules`: list of `{"name": str, "match": {field: [value]}, "drop": bool, "route": [sink] | None}`
+- `fields`: list of (name, kind): a site's own fields; names that are not in `FIELDS`, kinds that are in `KINDS`
 """
 
 from typing import Literal, TypeAlias, final
@@ -25,7 +26,32 @@ SCHEMA: int
 ECS_VERSION: str
 """Version of the Elastic Common Schema that documents follow (`ecs.version`)."""
 
-__all__ = ["ECS_VERSION", "SCHEMA", "Engine", "Frame", "Frames", "__version__"]
+KINDS: tuple[str, ...]
+"""Kinds that a site's own fields can have (`fields`)."""
+FIELDS: tuple[str, ...]
+"""Names of all fields that are known; their kinds cannot be changed."""
+RECORD_TYPES: tuple[tuple[int, str], ...]
+"""Numbers and names of all record types."""
+
+__all__ = [
+    "ECS_VERSION",
+    "FIELDS",
+    "KINDS",
+    "RECORD_TYPES",
+    "SCHEMA",
+    "Engine",
+    "Frame",
+    "Frames",
+    "__version__",
+    "number_of",
+]
+
+def number_of(kind: str, word: str, arch: str) -> str | None:
+    """The number behind a word that took its place in a document, as records write it: the way back.
+
+    `kind` is that of the field (`syscall`, `exit`, `signal`, ...), `arch` what `auditd.data.arch` says or the empty
+    text. None for a word that is no name.
+    """
 
 @final
 class Engine:
@@ -44,6 +70,9 @@ class Engine:
 
     def tick(self, now_ms: int) -> Frames:
         """Tell the time in monotonic milliseconds; publishes what has waited long enough."""
+
+    def end(self) -> Frames:
+        """End the stream, but still wait for names: answer `wants`, tick, and then close."""
 
     def close(self) -> Frames:
         """End the stream: publish everything that is held."""

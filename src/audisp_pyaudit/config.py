@@ -37,6 +37,7 @@ from audisp_pyaudit.settings import (
     unknown,
     whole,
 )
+from audisp_pyaudit.site_fields import read_site_fields
 from audisp_pyaudit.state import LOCK_SUFFIX
 
 CONFIG_PATH = "/etc/audisp-pyaudit/audisp-pyaudit.toml"
@@ -190,6 +191,8 @@ class Config:
     state: State = field(default_factory=State)
     sinks: Mapping[str, SinkSettings] = field(default_factory=lambda: dict(DEFAULT_SINKS))
     rules: tuple[Rule, ...] = ()
+    # A site's own fields and their kinds.
+    site_fields: tuple[tuple[str, str], ...] = ()
     source: str | None = field(default=None, compare=False)
 
     def engine_options(self, host: HostFacts, process_start_ms: int) -> dict[str, object]:
@@ -204,7 +207,13 @@ class Config:
         timing["name_ttl_ms"] = self.decode.name_ttl_seconds * 1000
         timing["name_negative_ttl_ms"] = self.decode.name_negative_ttl_seconds * 1000
         return {
-            "host": {"name": host.name, "id": host.id, "nodes": list(host.nodes), "boot_id": host.boot_id},
+            "host": {
+                "name": host.name,
+                "id": host.id,
+                "nodes": list(host.nodes),
+                "boot_id": host.boot_id,
+                "architecture": host.architecture,
+            },
             "process_start_ms": process_start_ms,
             "encodings": sorted({sink.format for sink in self.sinks.values()}),
             "include_raw": self.decode.include_raw,
@@ -213,6 +222,7 @@ class Config:
             "timing": timing,
             "sinks": list(self.sinks),
             "rules": [_rule_option(rule) for rule in self.rules],
+            "fields": list(self.site_fields),
         }
 
 
@@ -295,6 +305,7 @@ def _config(table: Mapping[str, object], file: str, problems: list[Problem]) -> 
     sections: dict[str, type] = {"host": Host, "decode": Decode, "limits": Limits, "timing": Timing, "state": State}
     known = [*sections, "sinks", "rules"]
     problems.extend(unknown("", name, known) for name in table if name not in known)
+    table, own_fields = _without_fields(table, problems)
     parts: dict[str, Any] = {
         name: read_table(cls, table[name], name, problems) for name, cls in sections.items() if name in table
     }
@@ -302,10 +313,24 @@ def _config(table: Mapping[str, object], file: str, problems: list[Problem]) -> 
         parts["sinks"] = _sinks(table["sinks"], problems)
     sink_names = parts.get("sinks", DEFAULT_SINKS)
     parts["rules"] = _rules(table.get("rules", []), sink_names, problems)
+    parts["site_fields"] = own_fields
     config = Config(**parts, source=file)
     if not problems:
         _check_together(config, problems)
     return config
+
+
+def _without_fields(
+    table: Mapping[str, object], problems: list[Problem]
+) -> tuple[Mapping[str, object], tuple[tuple[str, str], ...]]:
+    """Read [decode.fields], whose keys are a site's own; give the rest of the table for the usual way."""
+    decode = table.get("decode")
+    if not isinstance(decode, dict) or "fields" not in decode:
+        return table, ()
+    from audisp_pyaudit._engine import FIELDS, KINDS  # noqa: PLC0415  # few sites need it; the start must be fast
+
+    fields = read_site_fields(decode["fields"], KINDS, FIELDS, problems)
+    return {**table, "decode": {key: value for key, value in decode.items() if key != "fields"}}, fields
 
 
 def _sinks(table: object, problems: list[Problem]) -> dict[str, SinkSettings]:

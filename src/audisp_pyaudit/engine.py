@@ -23,7 +23,7 @@ from audisp_pyaudit.framing import Frame, FrameList, Frames
 # A snapshot costs one copy of what the engine holds.
 REPLAY_BYTES = 1024 * 1024
 REPLAY_CALLS = 4096
-_GIVE_FRAMES = ("feed", "feed_unparsed", "tick", "close")
+_GIVE_FRAMES = ("feed", "feed_unparsed", "tick", "end", "close")
 # The same call breaks this often in a row: what the engine holds is what breaks it.
 MAX_STREAK = 3
 MAX_REPORTS = 10
@@ -40,6 +40,7 @@ class RawEngine(Protocol):
     def wants(self) -> list[tuple[str, str]]: ...  # noqa: D102
     def tell(self, kind: str, key: str, value: str | None, /) -> None: ...  # noqa: D102
     def state(self) -> bytes: ...  # noqa: D102
+    def end(self) -> Frames: ...  # noqa: D102
     def close(self) -> Frames: ...  # noqa: D102
     def stats(self) -> dict[str, int]: ...  # noqa: D102
 
@@ -149,6 +150,13 @@ class Engine:
     def tell(self, kind: str, key: str, value: str | None) -> None:
         """Answer a want; frames it releases come with the next `feed` or `tick`."""
         self._guarded("tell", kind, key, value)
+
+    def end(self) -> Iterator[Frames]:
+        """Give what is held, but for events that wait for names: answer `wants`, `tick`, and then `close`."""
+        if self._tail:
+            tail, self._tail = self._tail + b"\n", b""
+            yield from self.feed(tail)
+        yield from self._frames("end")
 
     def close(self) -> Iterator[Frames]:
         """Give everything that is held, incomplete or not."""

@@ -5,6 +5,7 @@ plugin starts before there is one, and a resolver that hangs would cost audit re
 the addresses that auditd may write as `node=` are taken from /etc/hosts, where the resolver looks first.
 """
 
+import os
 import re
 import socket
 from collections.abc import Iterator
@@ -22,12 +23,14 @@ class HostFacts:
     """`name` and `id` as they stand in every document; `nodes` are further names that mean this host.
 
     `boot_id` changes at every boot, after which the kernel numbers events anew; empty if it is not known.
+    `architecture` is the machine as `uname -m` says it.
     """
 
     name: str
     id: str
     nodes: tuple[str, ...]
     boot_id: str = ""
+    architecture: str = ""
 
 
 def host_facts(name: str = "", machine_id: str = "", nodes: tuple[str, ...] = (), etc: Path = ETC) -> HostFacts:
@@ -43,7 +46,7 @@ def host_facts(name: str = "", machine_id: str = "", nodes: tuple[str, ...] = ()
     name = name or system_name or "localhost"
     found = [*nodes, system_name, *_auditd_names(etc), *_hosts_names(etc, {name, system_name})]
     others = tuple(dict.fromkeys(node for node in found if node and node != name))[:MAX_NODES]
-    return HostFacts(name, machine_id or _machine_id(etc) or name, others, _read(BOOT_ID).strip())
+    return HostFacts(name, machine_id or _machine_id(etc) or name, others, _read(BOOT_ID).strip(), os.uname().machine)
 
 
 def _machine_id(etc: Path) -> str:

@@ -29,6 +29,8 @@ class Notices:
 
     def __init__(self, host: HostFacts, process_start_ms: int) -> None:
         self._host = host
+        described = {"name": host.name, "id": host.id, "hostname": host.name, "architecture": host.architecture}
+        self._described = {**{key: value for key, value in described.items() if value}, "os": {"type": "linux"}}
         self._start = process_start_ms
         self._numbers = itertools.count(1)  # next() on it is atomic
 
@@ -52,7 +54,8 @@ class Notices:
                 "action": action,
                 "outcome": "unknown",
             },
-            "host": {"name": self._host.name, "id": self._host.id, "os": {"type": "linux"}},
+            "host": self._described,
+            "service": {"type": "auditd"},
             "auditd": {
                 "schema": SCHEMA,
                 "message_type": action,

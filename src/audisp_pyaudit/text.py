@@ -97,7 +97,9 @@ def _time(stamp: str) -> str:
 def _who(document: Document) -> str:
     """Who logged in, and as whom they act."""
     login = _name(document, "user", "audit")
-    acting = _name(document, "user", "effective") or _name(document, "user")
+    # What programs report has the user of the program; whom somebody logs in as is not whom they act as.
+    reported = not _get(document, "auditd", "data", "syscall")
+    acting = _name(document, "user") if reported else _name(document, "user", "effective") or _name(document, "user")
     if login and acting and login != acting:
         return escape(f"{login} as {acting}")
     return escape(login or acting)

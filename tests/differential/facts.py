@@ -1,6 +1,6 @@
 """The facts test: whatever libauparse reads in a record has to be in the document of its event.
 
-In: the vectors' lines as libauparse reads them, and the documents that the engine makes of the same lines. Out: how
+In: a log's lines as libauparse reads them, and the documents that the engine makes of the same lines. Out: how
 many facts were compared, and every one that the document does not hold as libauparse says it, with what it holds
 instead. What a document holds besides is a difference too, with nothing on libauparse's side: nothing is made up.
 
@@ -12,62 +12,90 @@ record.
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections import Counter
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tests.differential import places
-from tests.differential.held import SOCKET, Held, exact_list
+from tests.differential import address, meanings, places, tables
+from tests.differential.held import Held, exact_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tests.differential.held import Document
     from tests.differential.libauparse import Field, Record
 
-SEPARATOR = b"\x1d"
 UNSET_TEXTS = frozenset({b"(null)", b"(none)", b"?"})
 UNSET_IDS = frozenset({b"4294967295", b"-1"})
 UNSET_ID_KINDS = frozenset({"uid", "gid", "session", "number"})
 RESULTS = {b"yes": b"success", b"success": b"success", b"no": b"fail", b"failed": b"fail"}
 # Kinds whose value in the document is what libauparse says; all others hold what stands in the record.
 INTERPRETED = frozenset(
-    {"escaped", "account", "proctitle", "arch", "syscall", "signal", "seccomp", "filter_list", "key", "exit", "result"},
+    {"escaped", "account", "proctitle", "arch", "syscall", "uring_op", "signal", "seccomp", "filter_list", "key"}
+    | {"exit", "result"},
 )
-ARGUMENT = re.compile(rb"a(\d+)(?:\[(\d+)\])?")
-ARGUMENT_LENGTH = re.compile(rb"a(\d+)_len")
-SADDR = re.compile(rb"\{ saddr_fam=(\S+)(?: (.*?))? ?\}", re.DOTALL)
+ARGUMENT = re.compile(rb"a(?P<index>\d+)(?:\[(?P<piece>\d+)\]|(?P<length>_len))?")
+HEX = re.compile(rb"(?:[0-9A-Fa-f]{2})+")
+PATH = 1302
+EXECVE = 1309
+SYSCALL = 1300
 MAX_SHOWN = 300
-SOCKET_KEYS = ("family", "addr", "port", "path", "pid", "groups", "saddr")
-FAMILIES = {b"inet": b"ipv4", b"inet6": b"ipv6", b"local": b"unix", b"netlink": b"netlink"}
 
 
-@dataclass(frozen=True, order=True)
+@dataclasses.dataclass(frozen=True, order=True)
 class Difference:
     """A fact that the document does not hold as libauparse says it, or that libauparse does not show."""
 
-    vector: str
+    log: str
     record_type: str
     field: str
     # What libauparse reads, and what the document holds instead, if anything; bytes that are no UTF-8 as \xNN.
     theirs: str
     ours: str
+    # The record; all those of its event, if it is not known which.
+    line: bytes
+    document: Document = dataclasses.field(compare=False, repr=False)
+
+    def __str__(self) -> str:
+        """What differs, in one line."""
+        where = f"{self.log}: {self.record_type or '(any)'} {self.field}"
+        return f"{where}: theirs {brief(self.theirs)!r}, ours {brief(self.ours)!r}"
 
 
-@dataclass
+@dataclasses.dataclass(frozen=True)
+class Home:
+    """Where a record went: its document, the type that it has there, and its line."""
+
+    held: Held
+    kind: str
+    record: Record
+    line: bytes
+
+
+@dataclasses.dataclass
 class Comparison:
     """What came of comparing documents with libauparse's reading."""
 
     records: int = 0
     compared: int = 0
-    differences: Counter[Difference] = field(default_factory=Counter)
+    # Of these, how many were about what a value means beyond its text.
+    meanings: int = 0
+    # Of these, those that libauparse does not have, compared with the tables of the knowledge.
+    beyond: int = 0
+    # Kinds, and the arguments (`openat a2`) or fields of which a meaning was compared with libauparse, or the tables.
+    exercised: set[tuple[str, str]] = dataclasses.field(default_factory=set)
+    alone: set[tuple[str, str]] = dataclasses.field(default_factory=set)
+    differences: list[Difference] = dataclasses.field(default_factory=list)
 
     def add(self, other: Comparison) -> None:
         """Add what came of other documents."""
         self.records += other.records
         self.compared += other.compared
+        self.meanings += other.meanings
+        self.beyond += other.beyond
+        self.exercised |= other.exercised
+        self.alone |= other.alone
         self.differences += other.differences
 
 
@@ -76,10 +104,9 @@ def shown(value: bytes) -> str:
     return value.decode("utf-8", "backslashreplace")
 
 
-def brief(value: bytes) -> str:
-    """Bytes as text that can be written into a list of differences; of long ones both ends and the length."""
-    text = shown(value)
-    return text if len(text) <= MAX_SHOWN else f"{text[:100]}…{text[-40:]} ({len(value)} bytes)"
+def brief(text: str) -> str:
+    """Text to be looked at; of a long one both ends and the length."""
+    return text if len(text) <= MAX_SHOWN else f"{text[:100]}…{text[-40:]} ({len(text)} characters)"
 
 
 def unquoted(raw: bytes) -> bytes:
@@ -92,9 +119,17 @@ def is_unset(kind: str, raw: bytes) -> bool:
     return raw in UNSET_TEXTS or (kind in UNSET_ID_KINDS and raw in UNSET_IDS)
 
 
+def name_of(fact: Field) -> bytes:
+    """The name that libauparse has for a user or group id; empty if it has none."""
+    nameless = fact.interpreted == fact.raw or fact.interpreted.startswith((b"unknown(", b"unset"))
+    return b"" if nameless else fact.interpreted
+
+
 def expected(kind: str, fact: Field) -> bytes:
     """How the document has to spell a value that libauparse reads."""
     raw, said = fact.raw, fact.interpreted
+    if kind == "keystrokes" and HEX.fullmatch(raw):
+        return bytes.fromhex(raw.decode())
     if kind not in INTERPRETED:
         return unquoted(raw)
     if kind == "exit":
@@ -107,16 +142,16 @@ def expected(kind: str, fact: Field) -> bytes:
 
 
 class Checker:
-    """Compares the documents of one vector with what libauparse reads in its lines.
+    """Compares the documents of one log with what libauparse reads in its lines.
 
     Args:
-        vector: its name.
+        name: of the log.
         log: its lines.
         documents: of an engine that was told to include every line.
     """
 
-    def __init__(self, vector: str, log: bytes, documents: Iterable[Document]) -> None:
-        self.vector = vector
+    def __init__(self, name: str, log: bytes, documents: Iterable[Document]) -> None:
+        self.name = name
         self.lines = [line.rstrip(b"\0") for line in log.split(b"\n")]
         self.result = Comparison()
         self.documents: list[Held] = []
@@ -132,26 +167,32 @@ class Checker:
 
     def check(self, records: Iterable[Record]) -> Comparison:
         """Compare every record."""
-        events: dict[int, list[tuple[Record, Held, str]]] = {}
+        events: dict[int, list[Home]] = {}
         for record in records:
             self.result.records += 1
-            homes = self.homes.get(self.lines[record.line - 1])
+            line = self.lines[record.line - 1]
+            homes = self.homes.get(line)
             if not homes:
                 if self.type_name(record) != "EOE":
-                    self.differs("", "record", self.lines[record.line - 1], b"")
+                    self.result.differences.append(Difference(self.name, "", "record", shown(line), "", line, {}))
                 continue
             held, position = homes.pop(0)
-            kind = self.header(record, held, position)
-            events.setdefault(id(held), []).append((record, held, kind))
+            home = Home(held, held.record_types[position], record, line)
+            self.header(home)
+            events.setdefault(id(held), []).append(home)
         for event in events.values():
             self.event(event)
+        self.result.differences += self.made_up()
+        return self.result
+
+    def made_up(self) -> Iterator[Difference]:
+        """What the documents hold and no record of libauparse's has proved."""
         for line, homes in self.homes.items():
-            for _ in homes:
-                self.differs("", "record", b"", line)
+            for held, _ in homes:
+                yield Difference(self.name, "", "record", "", shown(line), line, held.document)
         for held in self.documents:
             for kind, name, value in held.left():
-                self.differs(kind, name, b"", value)
-        return self.result
+                yield Difference(self.name, kind, name, "", shown(value), held.lines, held.document)
 
     def type_name(self, record: Record) -> str:
         """A record's type as the knowledge names it, or as the line has it."""
@@ -159,18 +200,18 @@ class Checker:
         written = re.search(rb"type=(\S+)", self.lines[record.line - 1])
         return known or (shown(written[1]) if written else "")
 
-    def differs(self, record_type: str, name: str, theirs: bytes, ours: bytes) -> None:
-        """Note a fact that the document does not hold."""
-        difference = Difference(self.vector, record_type, name, brief(theirs), brief(ours))
-        self.result.differences[difference] += 1
+    def differs(self, home: Home, name: str, theirs: bytes, ours: bytes) -> None:
+        """Note a fact of a record that its document does not hold."""
+        self.result.differences.append(
+            Difference(self.name, home.kind, name, shown(theirs), shown(ours), home.line, home.held.document),
+        )
 
-    def header(self, record: Record, held: Held, position: int) -> str:
-        """Compare type, time, serial and node; return the type as the document spells it."""
-        document = held.document
-        kind = self.type_name(record).lower()
+    def header(self, home: Home) -> None:
+        """Compare type, time, serial and node."""
+        record, document = home.record, home.held.document
         time = datetime.fromtimestamp(record.seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{record.millis:03}Z"
         facts = [
-            ("(type)", kind, held.record_types[position]),
+            ("(type)", self.type_name(record).lower(), home.kind),
             ("(time)", time, document["@timestamp"]),
             ("(serial)", str(record.serial), str(document["event"]["sequence"])),
         ]
@@ -179,134 +220,138 @@ class Checker:
         for name, theirs, ours in facts:
             self.result.compared += 1
             if theirs != ours:
-                self.differs(kind, name, theirs.encode(), ours.encode())
-        return held.record_types[position]
+                self.differs(home, name, theirs.encode(), ours.encode())
 
-    def event(self, records: list[tuple[Record, Held, str]]) -> None:
+    def event(self, homes: list[Home]) -> None:
         """Compare the fields of an event's records: first all that agree, so that they leave what does not."""
-        open_facts: list[tuple[Held, str, Field, str | None]] = []
-        arguments: list[tuple[Held, Field]] = []
+        open_facts: list[tuple[Home, Field, str | None]] = []
+        arguments: list[tuple[Home, Field]] = []
         paths = 0
-        for record, held, kind in records:
-            is_path = record.number == 1302
-            for fact in record.fields:
+        for home in homes:
+            is_path = home.record.number == PATH
+            for fact in home.record.fields:
                 self.result.compared += 1
-                if record.number == 1309 and (ARGUMENT.fullmatch(fact.name) or ARGUMENT_LENGTH.fullmatch(fact.name)):
-                    arguments.append((held, fact))
+                if home.record.number == EXECVE and ARGUMENT.fullmatch(fact.name):
+                    arguments.append((home, fact))
                     continue
-                if is_path and paths < len(held.paths) and self.path(held, paths, fact, record):
+                if is_path and paths < len(home.held.paths) and self.path(home, paths, fact):
                     continue
-                known = places.field(kind.upper(), shown(fact.name))
-                if not self.field(held, kind, fact, known, record):
-                    open_facts.append((held, kind, fact, known.place if known else None))
+                known = places.field(home.kind.upper(), shown(fact.name))
+                if not self.field(home, fact, known):
+                    open_facts.append((home, fact, known.place if known else None))
             paths += is_path
         self.arguments(arguments)
-        for held, kind, fact, place in open_facts:
+        for home, fact, place in open_facts:
             reading = fact.interpreted if place and fact.raw != fact.interpreted else fact.raw
-            self.differs(kind, shown(fact.name), reading, held.take_remains(kind, fact.name, place))
+            self.differs(home, shown(fact.name), reading, home.held.take_remains(home.kind, fact.name, place))
 
-    def field(self, held: Held, kind: str, fact: Field, known: places.Known | None, record: Record) -> bool:
+    def field(self, home: Home, fact: Field, known: places.Known | None) -> bool:
         """Whether the document holds a field of a record."""
+        held = home.held
         if known is None:
-            raw = unquoted(fact.raw)
-            return held.take_rest(kind, fact.name, raw)
+            stranger = held.take_rest(home.kind, fact.name, unquoted(fact.raw))
+            if stranger:
+                self.meaning(home, fact, "text", stranger.meaning)
+            return stranger is not None
         if is_unset(known.kind, fact.raw) and fact.name in held.unset:
             return True
         if known.kind == "saddr":
-            return self.saddr(held, fact)
+            return address.take(held, fact)
         value = expected(known.kind, fact)
-        if held.take_rest(kind, fact.name, value):
-            where = None
-        elif known.kind == "result" and held.take_rest(kind, fact.name, unquoted(fact.raw)):
+        rest = held.take_rest(home.kind, fact.name, value)
+        if rest is None and known.kind == "result":
             # A result that found its place taken is kept as it stands in the record.
-            where = None
-        elif held.take_place(known.place, value):
-            where = known.name_place
-        else:
+            rest = held.take_rest(home.kind, fact.name, unquoted(fact.raw))
+        if rest is None and not held.take_place(known.place, value):
             return False
+        if known.kind in INTERPRETED | places.IDS and fact.interpreted != fact.raw:
+            self.result.exercised.add((known.kind, shown(fact.name)))
         if known.kind in places.IDS:
-            self.name(held, kind, fact, record, where)
+            self.name_beside(home, fact, None if rest else known.name_place)
+        elif known.kind not in INTERPRETED:
+            said = rest.meaning if rest else held.meanings.pop(known.place.removeprefix("auditd.data."), [])
+            self.meaning(home, fact, known.kind, said)
         return True
 
-    def enriched(self, record: Record, fact: Field) -> bytes | None:
-        """The name that the record carries for a user or group id; None if it has none."""
-        enriched = self.lines[record.line - 1].partition(SEPARATOR)[2]
-        carried = re.search(rb"(?:^| )" + re.escape(fact.name.upper()) + rb"=", enriched)
-        nameless = fact.interpreted.startswith((b"unknown(", b"unset"))
-        return None if carried is None or nameless else fact.interpreted
-
-    def name(self, held: Held, kind: str, fact: Field, record: Record, where: str | None) -> None:
-        """Compare the name beside a user or group id; where none is carried, there must be none."""
-        name = self.enriched(record, fact)
-        if name is None:
+    def meaning(self, home: Home, fact: Field, kind: str, ours: list[bytes]) -> None:
+        """Compare what a value means: with libauparse, and where that says no more than the record, with the tables."""
+        name, theirs = shown(fact.name), meanings.said(fact)
+        use = name
+        if call := tables.call_of(home.line, home.held.document, home.kind, name):
+            kind = call.kind_of(name) or kind
+            use = f"{call.syscall} {name}"
+        if theirs is None and not ours and kind not in tables.beside():
             return
+        self.result.meanings += 1
         self.result.compared += 1
-        beside = fact.name + b"_name"
-        taken = held.take_rest(kind, beside, name) if where is None else held.take_place(where, name)
-        if not taken:
-            self.differs(kind, f"{shown(fact.name)} (name)", name, held.take_remains(kind, beside, where))
+        if theirs is not None:
+            self.result.exercised.add((kind, use))
+            if not meanings.same(kind, theirs, ours):
+                self.differs(home, f"{name} (meaning)", theirs, b"|".join(ours))
+        elif kind != "keystrokes":
+            self.result.beyond += 1
+            self.result.alone.add((kind, use))
+            expected = tables.meaning(home.line, home.held.document, home.kind, name)
+            if expected != [word.decode("utf-8", "backslashreplace") for word in ours]:
+                self.differs(home, f"{name} (table)", "|".join(expected).encode(), b"|".join(ours))
 
-    def path(self, held: Held, number: int, fact: Field, record: Record) -> bool:
+    def name_beside(self, home: Home, fact: Field, where: str | None) -> None:
+        """Compare the name beside a user or group id; where libauparse has none, there must be none."""
+        held, name, beside = home.held, name_of(fact), fact.name + b"_name"
+        if where:
+            ours = held.places.pop(where, b"")
+        else:
+            ours = name if held.take_rest(home.kind, beside, name) else held.take_remains(home.kind, beside, None)
+        self.result.compared += 1
+        if ours != name:
+            self.differs(home, f"{shown(fact.name)} (name)", name, ours)
+
+    def path(self, home: Home, number: int, fact: Field) -> bool:
         """Whether the object of the document that stands for a PATH record holds a field of it."""
         known = places.path_fields().get(shown(fact.name))
         if known is None:
             return False
-        if is_unset(known.kind, fact.raw) and fact.name in held.unset:
+        if is_unset(known.kind, fact.raw) and fact.name in home.held.unset:
             return True
-        values = held.paths[number]
+        values = home.held.paths[number]
         if values.get(known.place) != expected(known.kind, fact):
             return False
         del values[known.place]
+        if known.kind not in INTERPRETED | places.IDS:
+            said = values.pop(f"{known.place}_decoded", None)
+            words = [] if said is None else said.split(b"|")
+            if fact.name == b"mode":
+                # It is kept in octal, and that is compared.
+                words = meanings.of_path_mode(fact.raw)
+            self.meaning(home, fact, "mode" if fact.name == b"mode" else known.kind, words)
         if known.kind in places.IDS:
-            name = self.enriched(record, fact)
-            self.result.compared += name is not None
-            ours = values.pop(known.name_place, None)
-            if ours != name:
-                self.differs("path", f"{shown(fact.name)} (name)", name or b"", ours or b"")
+            self.result.compared += 1
+            ours = values.pop(known.name_place, b"")
+            if ours != (name := name_of(fact)):
+                self.differs(home, f"{shown(fact.name)} (name)", name, ours)
         return True
 
-    def arguments(self, facts: list[tuple[Held, Field]]) -> None:
+    def arguments(self, facts: list[tuple[Home, Field]]) -> None:
         """Compare the arguments of an event's EXECVE records: pieces are joined, in the order of their numbers."""
         pieces: dict[int, dict[int, Field]] = {}
         lengths: dict[int, bytes] = {}
         for _, fact in facts:
-            if piece := ARGUMENT.fullmatch(fact.name):
-                pieces.setdefault(int(piece[1]), {})[int(piece[2] or 0)] = fact
-            elif of := ARGUMENT_LENGTH.fullmatch(fact.name):
-                lengths[int(of[1])] = fact.raw
-        for held in {id(held): held for held, _ in facts}.values():
+            name = ARGUMENT.fullmatch(fact.name)
+            if name is None:
+                continue
+            if name["length"]:
+                lengths[int(name["index"])] = fact.raw
+            else:
+                pieces.setdefault(int(name["index"]), {})[int(name["piece"] or 0)] = fact
+        for home in {id(home.held): home for home, _ in facts}.values():
             for index, parts in pieces.items():
                 theirs = b"".join(parts[number].interpreted for number in sorted(parts))
-                ours = held.args.pop(index, b"")
+                ours = home.held.args.pop(index, b"")
                 if ours != theirs:
-                    self.differs("execve", f"a{index}", theirs, ours)
+                    self.differs(home, f"a{index}", theirs, ours)
             for index, length in lengths.items():
-                name = b"a%d" % index
+                name_of_length = b"a%d_len" % index
                 written = sum(len(unquoted(part.raw)) for part in pieces.get(index, {}).values())
-                said = int(length) == written or name in held.truncated
-                if not said and not held.take_rest("execve", name + b"_len", length):
-                    self.differs("execve", f"a{index}_len", length, str(written).encode())
-
-    def saddr(self, held: Held, fact: Field) -> bool:
-        """Whether the document holds a socket address; takes it out if it does."""
-        ours = {key: held.places[f"{SOCKET}.{key}"] for key in SOCKET_KEYS if f"{SOCKET}.{key}" in held.places}
-        if ours.get("saddr", fact.raw) != fact.raw or not self.same_address(ours, fact):
-            return False
-        held.take_socket()
-        return True
-
-    @staticmethod
-    def same_address(ours: dict[str, bytes], fact: Field) -> bool:
-        """Whether what the document says of a socket address is what libauparse reads."""
-        said = SADDR.fullmatch(fact.interpreted)
-        family = FAMILIES.get(said[1]) if said else None
-        if said is None or family is None or ours.get("family") != family:
-            # Not taken apart: then the bytes have to be there.
-            return family is None and "saddr" in ours
-        words = dict(word.split(b"=", 1) for word in (said[2] or b"").split(b" ") if b"=" in word)
-        if family == b"unix":
-            path = (said[2] or b"").removeprefix(b"path=")
-            return ours.get("path") in {path, b"@" + path}
-        if family == b"netlink":
-            return ours.get("pid") == words.get(b"nlnk-pid")
-        return (ours.get("addr"), ours.get("port")) == (words.get(b"laddr"), words.get(b"lport"))
+                said = int(length) == written or b"a%d" % index in home.held.truncated
+                if not said and not home.held.take_rest("execve", name_of_length, length):
+                    self.differs(home, shown(name_of_length), length, str(written).encode())

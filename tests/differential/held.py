@@ -11,6 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.differential import places
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -18,22 +20,6 @@ Document = dict[str, Any]
 
 CONTEXT = ("user", "role", "domain", "level", "category")
 SOCKET = "auditd.data.socket"
-# Places that the engine fills from others, or by itself.
-DERIVED = (
-    "@timestamp",
-    "ecs.",
-    "event.",
-    "host.",
-    "source.",
-    "destination.",
-    "network.",
-    "auditd.schema",
-    "auditd.message_type",
-    "auditd.incomplete",
-    "auditd.part",
-    "process.args_count",
-    "process.command_line",
-)
 
 
 def exact(holder: dict[str, Any], key: str) -> bytes | None:
@@ -67,6 +53,10 @@ def _context(values: dict[str, bytes], prefix: str) -> bytes | None:
     return b":".join(present) if present else None
 
 
+def _words(joined: bytes | None) -> list[bytes]:
+    return [] if joined is None else joined.split(b"|")
+
+
 @dataclass
 class Rest:
     """One field of auditd.records."""
@@ -74,6 +64,8 @@ class Rest:
     record_type: str
     name: bytes
     value: bytes
+    # What stands beside it of what it means.
+    meaning: list[bytes] = field(default_factory=list, compare=False)
 
 
 @dataclass
@@ -90,6 +82,8 @@ class Held:
     unset: frozenset[bytes] = field(init=False)
     truncated: frozenset[bytes] = field(init=False)
     record_types: list[str] = field(init=False)
+    # What values of auditd.data mean, by key.
+    meanings: dict[str, list[bytes]] = field(init=False)
 
     def __post_init__(self) -> None:
         auditd = self.document["auditd"]
@@ -99,7 +93,7 @@ class Held:
             self.places["user.selinux"] = context
         self.tags = Counter(tag for tag in exact_list(self.document, "tags") if tag is not None)
         self.rest = [
-            Rest(record["type"], exact(row, "name") or b"", exact(row, "value") or b"")
+            Rest(record["type"], exact(row, "name") or b"", exact(row, "value") or b"", _words(exact(row, "decoded")))
             for record in auditd.get("records", [])
             for row in record["fields"]
         ]
@@ -113,14 +107,23 @@ class Held:
         self.unset = frozenset(name for name in exact_list(auditd, "unset") if name)
         self.truncated = frozenset(name for name in exact_list(auditd, "truncated") if name)
         self.record_types = auditd["record_types"]
+        said = auditd.get("decoded", {})
+        self.meanings = {
+            key: [word or b"" for word in exact_list(said, key)] for key in said if not key.endswith("_bytes")
+        }
 
-    def take_rest(self, record_type: str, name: bytes, value: bytes) -> bool:
-        """Take a field of auditd.records out; False if it is not there."""
-        try:
-            self.rest.remove(Rest(record_type, name, value))
-        except ValueError:
-            return False
-        return True
+    @property
+    def lines(self) -> bytes:
+        """The records, as they were read."""
+        return b"\n".join(line or b"" for line in exact_list(self.document["event"], "original"))
+
+    def take_rest(self, record_type: str, name: bytes, value: bytes) -> Rest | None:
+        """Take a field of auditd.records out; None if it is not there."""
+        sought = Rest(record_type, name, value)
+        for index, row in enumerate(self.rest):
+            if row == sought:
+                return self.rest.pop(index)
+        return None
 
     def take_place(self, place: str, value: bytes) -> bool:
         """Take the value of a place out; False if there is none or another."""
@@ -156,7 +159,9 @@ class Held:
     def left(self) -> Iterator[tuple[str, str, bytes]]:
         """What was not taken out: record type (empty if it is not said), field or place, value."""
         yield from ((row.record_type, row.name.decode(errors="backslashreplace"), row.value) for row in self.rest)
-        yield from (("", place, value) for place, value in self.places.items() if not place.startswith(DERIVED))
+        yield from (("", f"auditd.decoded.{key}", b"|".join(words)) for key, words in self.meanings.items())
+        yield from (("", place, value) for place, value in self.places.items() if places.recorded(place))
         yield from (("", "tags", tag) for tag in (+self.tags).elements())
-        yield from (("path", key, value) for values in self.paths for key, value in values.items())
+        values_of_paths = [item for values in self.paths for item in values.items() if not item[0].endswith("_decoded")]
+        yield from (("path", key, value) for key, value in values_of_paths)
         yield from (("execve", f"a{index}", argument) for index, argument in self.args.items())

@@ -1,7 +1,8 @@
 """What libauparse, the audit project's own reader, makes of a log: records and fields, as bytes.
 
 In: a log file. Out: one `Record` for every record that it reads, in the order of the file. The library is called
-through ctypes; nothing is started and nothing of the kernel's audit is touched.
+through ctypes; nothing of the kernel's audit is touched. Names of users and groups are those of the machine, or of
+`oracle.py`, which runs this in a process of its own.
 """
 
 from __future__ import annotations
@@ -10,9 +11,8 @@ import ctypes
 import ctypes.util
 import shutil
 import subprocess
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,8 +33,7 @@ class _Event(ctypes.Structure):
     )
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """One field of a record."""
 
     name: bytes
@@ -44,8 +43,7 @@ class Field:
     interpreted: bytes
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One record."""
 
     # 1-based, of the file.

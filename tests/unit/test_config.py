@@ -92,6 +92,7 @@ def test_annotated_examples_are_right() -> None:
     assert isinstance(found.sinks["screen"], StdoutSettings)
     assert found.rules[0].drop
     assert found.rules[1].route == ("archive",)
+    assert found.site_fields == (("site_user", "uid"), ("site_payload", "escaped"))
 
 
 def test_everything_wrong_is_said_in_order() -> None:
@@ -230,7 +231,7 @@ match = { key = "k", uid = [0, "1*"] }
         "a.toml",
     )
     options = found.engine_options(HostFacts("web-1", "6f1c", ("web",), "b007"), 5000)
-    assert options["host"] == {"name": "web-1", "id": "6f1c", "nodes": ["web"], "boot_id": "b007"}
+    assert options["host"] == {"name": "web-1", "id": "6f1c", "nodes": ["web"], "boot_id": "b007", "architecture": ""}
     assert options["process_start_ms"] == 5000
     assert options["encodings"] == ["json", "msgpack"]
     assert options["names"] == "off"

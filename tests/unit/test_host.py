@@ -1,5 +1,6 @@
 """Who this host is."""
 
+import os
 import re
 import socket
 from pathlib import Path
@@ -58,3 +59,4 @@ def test_broken_files_are_bounded(etc: Path) -> None:
 def test_the_boot_is_known() -> None:
     """After a reboot the kernel's serials start anew; that must not look like lost events."""
     assert re.fullmatch(r"[0-9a-f-]{36}", host_facts().boot_id)
+    assert host_facts().architecture == os.uname().machine

@@ -91,11 +91,65 @@ def test_record_types_are_named_as_auditd_writes_them(make_package: Callable[...
         ]
     )
     assert extract.record_type_table(headers).rows == [
-        ["1005", "USER", "uapi"],
-        ["1100", "USER_AUTH", "userspace"],
-        ["1300", "SYSCALL", "uapi"],
-        ["1500", "APPARMOR", "userspace"],
+        ["1005", "USER", "uapi", "-"],
+        ["1100", "USER_AUTH", "userspace", "-"],
+        ["1300", "SYSCALL", "uapi", "-"],
+        ["1500", "APPARMOR", "userspace", "-"],
     ]
+
+
+@needs_dpkg
+@needs_cc
+def test_record_types_say_since_when(make_package: Callable[..., extract.Package]) -> None:
+    """Who looks for a record learns which release brought it, where that is known."""
+    kernel = "#define AUDIT_OPENAT2 1337\n"
+    headers = extract.Headers(
+        [
+            make_package(
+                "linux-libc-dev",
+                "7.1-1",
+                {"usr/include/linux/audit.h": kernel, f"{extract.UAPI}/x86/asm/types.h": ""},
+            ),
+            make_package("libaudit-dev", "1:4.2.1-1", {"usr/include/audit-records.h": ""}),
+        ]
+    )
+    assert extract.record_type_table(headers).rows == [["1337", "OPENAT2", "uapi", "5.16"]]
+
+
+@pytest.fixture
+def facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of facts that the extraction reads instead of its own."""
+    folder = tmp_path / "facts"
+    folder.mkdir()
+    monkeypatch.setattr(extract, "FACTS", folder)
+    return folder
+
+
+@needs_dpkg
+@needs_cc
+def test_values_come_from_the_newest_header_of_each_family(
+    make_package: Callable[..., extract.Package], facts: Path
+) -> None:
+    """A table of flags says which header of which package it was read from, and reads every architecture's."""
+    (facts / "values.tsv").write_text(
+        "kind\tscope\theaders\tmatch\texcept\tmask\nown\teach\tasm/own.h\tO_[A-Z]+\t-\t=\n", encoding="utf-8"
+    )
+    (facts / "families.tsv").write_text(
+        "family\theaders\tdefines\ngeneric\tarc\t-\nmips\tmips\t__mips__\n", encoding="utf-8"
+    )
+    files = {
+        "usr/include/linux/audit.h": "",
+        f"{extract.UAPI}/arc/asm/own.h": "#define O_CREAT 0x40\n",
+        f"{extract.UAPI}/mips/asm/own.h": "#ifdef __mips__\n#define O_CREAT 0x100\n#endif\n",
+        f"{extract.UAPI}/x86/asm/own.h": "",
+    }
+    libc = {"usr/include/x86_64-linux-gnu/sys/socket.h": ""}
+    headers = extract.Headers(
+        [make_package("linux-libc-dev", "7.1-1", files), make_package("libc6-dev", "2.43-7", libc)]
+    )
+    table = extract.value_tables(headers)["values/own.tsv"]
+    assert table.rows == [["*", "0x40", "0x40", "O_CREAT"], ["mips", "0x100", "0x100", "O_CREAT"]]
+    assert table.comments[1] == f"source: Debian package linux-libc-dev 7.1-1 (sha256 {'ab' * 32}), asm/own.h"
 
 
 @needs_dpkg

@@ -24,7 +24,8 @@ def test_a_notice_looks_like_every_event(notices: Notices) -> None:
             "action": "subscriber-lagged",
             "outcome": "unknown",
         },
-        "host": {"name": "web-1", "id": "6f1c", "os": {"type": "linux"}},
+        "host": {"name": "web-1", "id": "6f1c", "hostname": "web-1", "os": {"type": "linux"}},
+        "service": {"type": "auditd"},
         "auditd": {
             "schema": 1,
             "message_type": "subscriber-lagged",

@@ -56,13 +56,21 @@ def decode(files: tuple[str, ...], form: str | None, resolve: bool, host: str | 
 def _run(engine: Engine, output: Output, chunks: Iterable[bytes], *, resolve: bool) -> None:
     for chunk in chunks:
         _write(output, engine.feed(chunk))
-        # A name may be wanted by many events, and only the first of them that waits asks.
-        while resolve and (wants := engine.wants()):
-            for kind, key in wants:
-                engine.tell(kind, key, _name(kind, key))
-            _write(output, engine.tick(0))  # time stands still: nothing is idle in a file
+        if resolve:
+            _resolve(engine, output)
         output.flush()
+    _write(output, engine.end())
+    if resolve:
+        _resolve(engine, output)
     _write(output, engine.close())
+
+
+def _resolve(engine: Engine, output: Output) -> None:
+    # A name may be wanted by many events, and only the first of them that waits asks.
+    while wants := engine.wants():
+        for kind, key in wants:
+            engine.tell(kind, key, _name(kind, key))
+        _write(output, engine.tick(0))  # time stands still: nothing is idle in a file
 
 
 def _name(kind: str, key: str) -> str | None:

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use pyaudit_engine as engine;
 use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 #[pymodule]
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -17,7 +17,16 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Frame>()?;
     module.add("SCHEMA", engine::SCHEMA)?;
     module.add("ECS_VERSION", engine::ECS_VERSION)?;
+    module.add("KINDS", PyTuple::new(module.py(), engine::kinds())?)?;
+    module.add("RECORD_TYPES", PyTuple::new(module.py(), engine::record_types())?)?;
+    module.add("FIELDS", PyTuple::new(module.py(), engine::fields())?)?;
+    module.add_function(wrap_pyfunction!(number_of, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))
+}
+
+#[pyfunction]
+fn number_of(kind: &str, word: &str, arch: &str) -> Option<String> {
+    engine::number_of(kind, word, arch)
 }
 
 #[pyclass(module = "audisp_pyaudit._engine", frozen)]
@@ -63,6 +72,10 @@ impl Engine {
 
     fn tick(&self, py: Python<'_>, now_ms: u64) -> PyResult<Frames> {
         self.frames(py, |engine| engine.tick(now_ms))
+    }
+
+    fn end(&self, py: Python<'_>) -> PyResult<Frames> {
+        self.frames(py, engine::Engine::end)
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<Frames> {
@@ -262,14 +275,16 @@ fn read_options(dict: &Bound<'_, PyDict>) -> PyResult<engine::Options> {
             "timing",
             "sinks",
             "rules",
+            "fields",
         ],
     )?;
     let mut options = engine::Options::default();
-    if let Some(host) = sub_dict(dict, "host", &["name", "id", "nodes", "boot_id"])? {
+    if let Some(host) = sub_dict(dict, "host", &["name", "id", "nodes", "boot_id", "architecture"])? {
         options.host.name = get(&host, "name")?.unwrap_or_default();
         options.host.id = get(&host, "id")?.unwrap_or_default();
         options.host.nodes = get(&host, "nodes")?.unwrap_or_default();
         options.host.boot_id = get(&host, "boot_id")?.unwrap_or_default();
+        options.host.architecture = get(&host, "architecture")?.unwrap_or_default();
     }
     options.process_start_ms = get(dict, "process_start_ms")?.unwrap_or(0);
     for encoding in get::<Vec<String>>(dict, "encodings")?.unwrap_or_default() {
@@ -300,6 +315,7 @@ fn read_options(dict: &Bound<'_, PyDict>) -> PyResult<engine::Options> {
         let rules = rules.cast_into::<PyList>().map_err(|_| PyValueError::new_err("options: rules: not a list"))?;
         options.rules = rules.iter().map(|rule| read_rule(&rule)).collect::<PyResult<_>>()?;
     }
+    options.fields = get::<Vec<(String, String)>>(dict, "fields")?.unwrap_or_default();
     Ok(options)
 }
 

@@ -4,23 +4,31 @@
 //! document, what comes later and finds it taken goes to `auditd.records`. Which field goes where, and how its value is
 //! written, is knowledge (`pyaudit_knowledge`); nothing here knows a field's place by itself but those of the event.
 
+mod calls;
+mod command;
 pub mod context;
 pub mod execve;
+mod files;
 pub mod hex;
 mod meaning;
 pub mod own;
+mod rest;
 pub mod sockaddr;
+mod summary;
 mod values;
+mod words;
 
-use std::fmt::Write as _;
+use std::collections::HashMap;
 
-use pyaudit_knowledge::{field, place, record_type as types, Action, Arch, Kind, Place};
+use pyaudit_knowledge::{place, record_type as types, Action, Arch, Kind, Place, Syscall};
 
 use crate::assembly::{range, Event, Record};
-use crate::document::{Document, PathObject, RestRecord, Suffix, Text, TextItem};
+use crate::digits;
+use crate::document::{Document, PathObject, Text, TextItem};
 use crate::fields::{enriched_pairs, split_enriched, tokenize, Field, Form};
-use crate::names::{Found, NameKind, Names};
+use crate::names::{NameKind, Names};
 use crate::options::{Host, IncludeRaw};
+use crate::sockets::Sockets;
 use crate::time::write_rfc3339;
 
 /// Version of the document's layout (`auditd.schema`).
@@ -30,16 +38,25 @@ pub const ECS_VERSION: &str = "8.17.0";
 /// Names that auditd adds to one record: a SYSCALL record has 11. Past it somebody plays games, and names are left out.
 const MAX_ENRICHED: usize = 64;
 
-/// What the engine knows about an event besides its records.
+/// Where documents come from.
 #[derive(Clone, Copy, Debug)]
-pub struct Setting<'a> {
+pub struct Origin<'a> {
     pub host: &'a Host,
     /// Name of the node, if it is not the local host.
     pub foreign: Option<&'a [u8]>,
     pub include_raw: IncludeRaw,
+}
+
+/// What the engine knows about an event besides its records.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting<'a> {
+    pub origin: Origin<'a>,
     pub ask_names: bool,
     /// Why the event is known to lack records.
     pub incomplete: Option<&'static str>,
+    /// Kinds of fields that a site has of its own.
+    pub fields: &'a HashMap<Vec<u8>, Kind>,
+    pub sockets: &'a Sockets,
 }
 
 /// What the frame's header needs to know, besides what is in the document.
@@ -49,6 +66,7 @@ pub struct Decoded {
     pub missing: Vec<(NameKind, u32)>,
     pub incomplete: bool,
     pub action: Option<&'static Action>,
+    pub call: Option<&'static Syscall>,
 }
 
 /// Writes an event into an empty document.
@@ -59,7 +77,9 @@ pub fn decode(event: &Event, setting: &Setting<'_>, names: &mut Names, document:
         names,
         document,
         arch: None,
-        syscall: None,
+        call: None,
+        nested: None,
+        words: Vec::new(),
         missing: Vec::new(),
         arguments: execve::Arguments::default(),
         execve_position: 0,
@@ -72,6 +92,7 @@ pub fn decode(event: &Event, setting: &Setting<'_>, names: &mut Names, document:
     let action = decoder.meaning();
     let incomplete = decoder.completeness();
     let missing = std::mem::take(&mut decoder.missing);
+    let call = decoder.call;
     document.rest.sort_by_key(|record| record.position);
     if !document.rest.is_empty() {
         document.mark(place::AUDITD_RECORDS);
@@ -79,7 +100,7 @@ pub fn decode(event: &Event, setting: &Setting<'_>, names: &mut Names, document:
     if !document.paths.is_empty() {
         document.mark(place::AUDITD_PATHS);
     }
-    Decoded { missing, incomplete, action }
+    Decoded { missing, incomplete, action, call }
 }
 
 struct Decoder<'a, 'd> {
@@ -89,7 +110,11 @@ struct Decoder<'a, 'd> {
     document: &'d mut Document,
     /// Of the SYSCALL record, for records that lack one of their own.
     arch: Option<&'static Arch>,
-    syscall: Option<&'static str>,
+    /// The syscall of the event; for socketcall() and ipc() the one that is meant.
+    call: Option<&'static Syscall>,
+    /// The call that a SOCKETCALL record has the arguments of.
+    nested: Option<&'static Syscall>,
+    words: Vec<TextItem>,
     missing: Vec<(NameKind, u32)>,
     arguments: execve::Arguments<'a>,
     execve_position: usize,
@@ -114,9 +139,8 @@ impl<'a> Decoder<'a, '_> {
         write_rfc3339(&mut self.document.scratch, key.time_ms);
         let time = self.document.kept_since(start);
         self.document.put(place::TIMESTAMP, TextItem { text: time, lossy: false });
-        own::common(self.document, self.setting);
-        let id = event_id(self.event, self.setting);
-        self.document.put_made(place::EVENT_ID, id.as_bytes());
+        own::common(self.document, self.setting.origin);
+        self.event_id();
         self.document.put_number(place::EVENT_SEQUENCE, i64::from(key.serial));
         self.document.put_static(place::EVENT_KIND, "event");
         if self.event.part > 1 {
@@ -133,12 +157,36 @@ impl<'a> Decoder<'a, '_> {
                 self.mark_truncated(b"line");
             }
         }
-        if self.setting.include_raw == IncludeRaw::Always {
+        if self.setting.origin.include_raw == IncludeRaw::Always {
             for record in &self.event.records {
                 let item = self.raw_item(&self.event.bytes[range(record.line)]);
                 self.document.push(place::EVENT_ORIGINAL, Some(item));
             }
         }
+    }
+
+    /// `<host id>:<sec>.<ms>:<serial>`, `d` before the serial that auditd gave, `/n` for a later part.
+    fn event_id(&mut self) {
+        let key = self.event.key;
+        let start = self.document.scratch.len();
+        let host = own::host_id(self.setting.origin);
+        let out = &mut self.document.scratch;
+        out.extend_from_slice(host.as_bytes());
+        out.push(b':');
+        digits::push_signed(out, key.time_ms.div_euclid(1000));
+        out.push(b'.');
+        digits::push(out, key.time_ms.rem_euclid(1000).unsigned_abs(), 3);
+        out.push(b':');
+        if key.daemon {
+            out.push(b'd');
+        }
+        digits::push(out, u64::from(key.serial), 1);
+        if self.event.part > 1 {
+            out.push(b'/');
+            digits::push(out, u64::from(self.event.part), 1);
+        }
+        let text = self.document.kept_since(start);
+        self.document.put(place::EVENT_ID, TextItem { text, lossy: false });
     }
 
     /// The document's spelling of a record's type.
@@ -194,9 +242,13 @@ impl<'a> Decoder<'a, '_> {
         match record.number() {
             types::EXECVE => self.execve(current, fields),
             types::PATH => self.path(current, fields),
-            _ => {
+            types::SOCKETCALL if self.nested.is_some() => self.socketcall(current, fields),
+            number => {
                 for &field in fields.iter() {
                     self.field(current, field);
+                }
+                if number == types::SYSCALL {
+                    self.call();
                 }
             }
         }
@@ -232,87 +284,6 @@ impl<'a> Decoder<'a, '_> {
         }
     }
 
-    /// Joins the arguments and puts them into the document.
-    fn arguments(&mut self) {
-        let mut arguments = std::mem::take(&mut self.arguments);
-        if arguments.is_empty() {
-            return;
-        }
-        if let Some(argc) = arguments.argc {
-            self.document.put_number(place::PROCESS_ARGS_COUNT, i64::from(argc));
-        }
-        for (name, value) in arguments.sort() {
-            self.rest_at(self.execve_position, name.as_bytes(), value);
-        }
-        for (name, length) in arguments.lone_lengths() {
-            self.rest_at(self.execve_position, name.as_bytes(), length);
-        }
-        let Some(places) = arguments.places() else {
-            self.document.put_static(place::AUDITD_INCOMPLETE, "missing");
-            for (name, value) in arguments.raw() {
-                self.rest_at(self.execve_position, name.as_bytes(), value);
-            }
-            return;
-        };
-        let mut next = 0;
-        let mut missing = false;
-        self.document.open_list(place::PROCESS_ARGS);
-        for argument in arguments.joined() {
-            while next < argument.index {
-                self.document.push(place::PROCESS_ARGS, None);
-                missing = true;
-                next += 1;
-            }
-            let item = if let Some(plain) = argument.plain() {
-                self.raw_item(plain)
-            } else {
-                let start = self.document.scratch.len();
-                argument.decode(&mut self.document.scratch);
-                let text = self.document.kept_since(start);
-                self.document.item(&self.event.bytes, text)
-            };
-            if argument.cut {
-                self.mark_truncated(format!("a{}", argument.index).as_bytes());
-            }
-            self.document.push(place::PROCESS_ARGS, Some(item));
-            next += 1;
-        }
-        while next < places {
-            self.document.push(place::PROCESS_ARGS, None);
-            missing = true;
-            next += 1;
-        }
-        if missing {
-            self.document.put_static(place::AUDITD_INCOMPLETE, "missing");
-        }
-        self.command_line();
-    }
-
-    /// The arguments joined by one space; a missing one leaves nothing.
-    fn command_line(&mut self) {
-        let args = self.document.list(place::PROCESS_ARGS).to_vec();
-        let start = self.document.scratch.len();
-        for (i, item) in args.iter().flatten().enumerate() {
-            if i > 0 {
-                self.document.scratch.push(b' ');
-            }
-            match item.text {
-                Text::Scratch { at, length } => {
-                    self.document.scratch.extend_from_within(at as usize..(at + length) as usize);
-                }
-                Text::Raw { at, length } => {
-                    let bytes = &self.event.bytes[at as usize..(at + length) as usize];
-                    self.document.scratch.extend_from_slice(bytes);
-                }
-                Text::Static(text) => self.document.scratch.extend_from_slice(text.as_bytes()),
-            }
-        }
-        let text = self.document.kept_since(start);
-        let item = self.document.item(&self.event.bytes, text);
-        // The exact bytes are beside the arguments already.
-        self.document.put(place::PROCESS_COMMAND_LINE, TextItem { lossy: false, ..item });
-    }
-
     fn path(&mut self, current: Current<'a>, fields: &[Field<'a>]) {
         let mut path = PathObject::default();
         for &field in fields {
@@ -325,36 +296,6 @@ impl<'a> Decoder<'a, '_> {
         }
         path.entries.sort_by_key(|&(key, _)| key);
         self.document.paths.push(path);
-    }
-
-    /// Keeps a field that has no place, with its value as far as it is known how to read it.
-    fn rest(&mut self, current: Current<'a>, name: &[u8], value: &'a [u8], form: Form) {
-        let known = field(current.type_name, name).filter(|_| form != Form::Words);
-        let value = match known {
-            Some(known) => self.readable(value, form, known.kind),
-            None => self.raw_item(value),
-        };
-        let name = if form == Form::Words { &b"text"[..] } else { name };
-        self.rest_item(current.position, name, value, Suffix::None);
-    }
-
-    fn rest_at(&mut self, position: usize, name: &[u8], value: &[u8]) {
-        let text = self.document.keep(value);
-        let item = self.document.item(&self.event.bytes, text);
-        self.rest_item(position, name, item, Suffix::None);
-    }
-
-    fn rest_item(&mut self, position: usize, name: &[u8], value: TextItem, suffix: Suffix) {
-        let name = self.document.keep(name);
-        let name = self.document.item(&self.event.bytes, name);
-        let position = position as u32;
-        if self.document.rest.last().is_none_or(|last| last.position != position) {
-            let record_type = self.type_text(&self.event.records[position as usize]);
-            self.document.rest.push(RestRecord { position, record_type, fields: Vec::new() });
-        }
-        if let Some(last) = self.document.rest.last_mut() {
-            last.fields.push((name, value, suffix));
-        }
     }
 
     /// Bytes that stand in the event as they are.
@@ -377,9 +318,9 @@ impl<'a> Decoder<'a, '_> {
         self.document.list(at).iter().flatten().any(same)
     }
 
-    fn mark_unset(&mut self, name: &'a [u8]) {
+    fn mark_unset(&mut self, name: &[u8]) {
         if !self.list_holds(place::AUDITD_UNSET, name) {
-            let item = self.raw_item(name);
+            let item = self.name_item(name);
             self.document.push(place::AUDITD_UNSET, Some(item));
         }
     }
@@ -397,21 +338,8 @@ impl<'a> Decoder<'a, '_> {
         if let Some(name) = enriched.and_then(|value| self.enriched_name(value)) {
             return Some(name);
         }
-        if !self.setting.ask_names || self.setting.foreign.is_some() {
-            return None;
-        }
         let id = crate::header::decimal(id, u64::from(u32::MAX))? as u32;
-        match self.names.find(kind, id) {
-            Found::Name(name) => {
-                let text = self.document.keep(name.as_bytes());
-                Some(TextItem { text, lossy: false })
-            }
-            Found::None => None,
-            Found::Wait => {
-                self.missing.push((kind, id));
-                None
-            }
-        }
+        self.asked_name(id, kind)
     }
 
     /// A name as auditd writes it: quoted, or hex where a byte needed hiding.
@@ -438,17 +366,4 @@ impl<'a> Decoder<'a, '_> {
         }
         self.document.has(place::AUDITD_INCOMPLETE)
     }
-}
-
-/// `<host id>:<sec>.<ms>:<serial>`, `d` before the serial that auditd gave, `/n` for a later part.
-fn event_id(event: &Event, setting: &Setting<'_>) -> String {
-    let key = event.key;
-    let host = own::host_id(setting);
-    let daemon = if key.daemon { "d" } else { "" };
-    let (seconds, millis) = (key.time_ms.div_euclid(1000), key.time_ms.rem_euclid(1000));
-    let mut id = format!("{host}:{seconds}.{millis:03}:{daemon}{}", key.serial);
-    if event.part > 1 {
-        let _ = write!(id, "/{}", event.part); // writing to a String cannot fail
-    }
-    id
 }

@@ -16,7 +16,7 @@ pub enum Text {
 #[derive(Clone, Copy, Debug)]
 pub struct TextItem {
     pub text: Text,
-    /// The bytes are not UTF-8, so the exact ones are written beside.
+    /// The bytes are not UTF-8, so the exact ones are written beside. All others are known to be UTF-8.
     pub lossy: bool,
 }
 
@@ -54,6 +54,8 @@ pub enum Suffix {
     Domain,
     Level,
     Category,
+    /// What the number means, in words.
+    Decoded,
 }
 
 impl Suffix {
@@ -66,6 +68,7 @@ impl Suffix {
             Suffix::Domain => "_domain",
             Suffix::Level => "_level",
             Suffix::Category => "_category",
+            Suffix::Decoded => "_decoded",
         }
     }
 }
@@ -76,7 +79,17 @@ pub struct RestRecord {
     /// Position of the record in its event.
     pub position: u32,
     pub record_type: Text,
-    pub fields: Vec<(TextItem, TextItem, Suffix)>,
+    pub fields: Vec<RestField>,
+}
+
+/// A field of `auditd.records[].fields`.
+#[derive(Clone, Copy, Debug)]
+pub struct RestField {
+    pub name: TextItem,
+    pub value: TextItem,
+    pub suffix: Suffix,
+    /// What the value means, in words joined by `|`.
+    pub decoded: Option<TextItem>,
 }
 
 const WORDS: usize = place::COUNT.div_ceil(64);
@@ -254,6 +267,15 @@ impl Document {
         }
     }
 
+    /// Puts a list; a place that is taken keeps what it has.
+    pub fn put_list(&mut self, at: Place, items: &[TextItem]) {
+        if !self.has(at) {
+            for &item in items {
+                self.push(at, Some(item));
+            }
+        }
+    }
+
     /// Marks the places whose content is kept apart (`auditd.paths`, `auditd.records`).
     pub fn mark(&mut self, at: Place) {
         self.fill(at);
@@ -286,6 +308,15 @@ impl Document {
             Slot::Text(item) => Some(self.bytes(raw, item.text)),
             _ => None,
         }
+    }
+
+    /// A text as UTF-8, with U+FFFD for what is not: for places whose exact bytes stand elsewhere.
+    pub fn readable(&mut self, raw: &[u8], item: TextItem) -> TextItem {
+        if !item.lossy {
+            return item;
+        }
+        let shown = String::from_utf8_lossy(self.bytes(raw, item.text)).into_owned();
+        TextItem { text: self.keep(shown.as_bytes()), lossy: false }
     }
 
     /// A text as an item: says whether its bytes are UTF-8.

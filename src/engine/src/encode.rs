@@ -5,7 +5,7 @@ mod msgpack;
 
 use pyaudit_knowledge::{path_fields, place, Place};
 
-use crate::document::{Document, Item, PathObject, RestRecord, Slot, Suffix, TextItem};
+use crate::document::{Document, Item, PathObject, RestField, RestRecord, Slot, Suffix, TextItem};
 
 pub use json::Json;
 pub use msgpack::Msgpack;
@@ -18,7 +18,8 @@ pub trait Encoding {
     fn end_list(&mut self);
     /// A key, made of a name and what is appended to it.
     fn key(&mut self, name: &str, suffix: &str);
-    fn text(&mut self, text: &str);
+    /// A text; its bytes are UTF-8.
+    fn text(&mut self, text: &[u8]);
     fn number(&mut self, number: i64);
     fn null(&mut self);
 }
@@ -69,9 +70,11 @@ impl<E: Encoding> Walk<'_, E> {
 
     fn text(&mut self, item: TextItem) {
         let bytes = self.document.bytes(self.raw, item.text);
-        match std::str::from_utf8(bytes) {
-            Ok(text) => self.out.text(text),
-            Err(_) => self.out.text(&String::from_utf8_lossy(bytes)),
+        if item.lossy {
+            self.out.text(String::from_utf8_lossy(bytes).as_bytes());
+        } else {
+            debug_assert!(std::str::from_utf8(bytes).is_ok(), "{}", bytes.escape_ascii());
+            self.out.text(bytes);
         }
     }
 
@@ -86,7 +89,7 @@ impl<E: Encoding> Walk<'_, E> {
             } else {
                 self.out.key(&format!("{key}{}", suffix.text()), "_bytes");
             }
-            self.out.text(&bytes);
+            self.out.text(bytes.as_bytes());
         }
     }
 
@@ -107,7 +110,7 @@ impl<E: Encoding> Walk<'_, E> {
                 match item {
                     Some(item) if item.lossy => {
                         let bytes = base64(self.bytes(*item));
-                        self.out.text(&bytes);
+                        self.out.text(bytes.as_bytes());
                     }
                     _ => self.out.null(),
                 }
@@ -150,17 +153,20 @@ impl<E: Encoding> Walk<'_, E> {
         self.text(record_type);
         self.out.key("fields", "");
         self.out.list(record.fields.len());
-        for &(name, value, suffix) in &record.fields {
-            self.out.map(2 + usize::from(name.lossy) + usize::from(value.lossy));
+        for &RestField { name, value, suffix, decoded } in &record.fields {
+            self.out.map(2 + usize::from(name.lossy) + usize::from(value.lossy) + usize::from(decoded.is_some()));
             if suffix == Suffix::None {
                 self.keyed("name", Suffix::None, name);
             } else {
                 // Only names the knowledge has get a suffix, and those are ASCII.
                 let text = String::from_utf8_lossy(self.bytes(name)).into_owned() + suffix.text();
                 self.out.key("name", "");
-                self.out.text(&text);
+                self.out.text(text.as_bytes());
             }
             self.keyed("value", Suffix::None, value);
+            if let Some(decoded) = decoded {
+                self.keyed("decoded", Suffix::None, decoded);
+            }
             self.out.end_map();
         }
         self.out.end_list();

@@ -1,26 +1,27 @@
 //! The engine as its users see it: `feed` bytes, `tick` time, take frames.
 
-use std::collections::VecDeque;
+mod publish;
 
-use pyaudit_knowledge::place;
+use std::collections::{HashMap, VecDeque};
+
+use pyaudit_knowledge::Kind;
 
 use crate::assembly::{range, Assembly, Closed, Event, Key, Taken};
-use crate::decode::{decode, own, Decoded, Setting};
 use crate::document::Document;
-use crate::encode::{self, Json, Msgpack};
-use crate::frames::{Frames, NewHead};
-use crate::gaps::{Gap, Serials};
+use crate::frames::Frames;
+use crate::gaps::Serials;
 use crate::header;
 use crate::lines::{Line, Lines};
 use crate::names::{NameKind, Names};
 use crate::nodes::Nodes;
 use crate::options::{Options, Restore};
-use crate::rules::{Rules, Verdict};
+use crate::rules::Rules;
+use crate::sockets::{SavedSocket, Sockets};
 use crate::state::{SavedClosed, SavedEvent, SavedNode, State, StateError};
 use crate::stats::Stats;
 
-/// Own documents are `pipeline_error`s; nobody files them under a category.
-const OWN_CATEGORY: &str = "";
+/// Sockets that a state keeps, 30 bytes each: it is written often.
+const SAVED_SOCKETS: usize = 4096;
 
 #[derive(Debug)]
 pub struct Engine {
@@ -43,6 +44,8 @@ struct Inner {
     assembly: Assembly,
     names: Names,
     rules: Rules,
+    sockets: Sockets,
+    fields: HashMap<Vec<u8>, Kind>,
     closed: Vec<Event>,
     /// Closed events in order; the first may wait for a name.
     ready: VecDeque<Ready>,
@@ -72,11 +75,14 @@ impl Engine {
             return Err("host.id is empty: the identity of events needs it".to_owned());
         }
         let timing = options.timing;
+        let fields = options.fields.iter().map(|(name, kind)| own_field(name, kind)).collect::<Result<_, _>>()?;
         let inner = Inner {
             nodes: Nodes::new(&options.host),
             assembly: Assembly::new(options.limits, timing),
             names: Names::new(timing.name_wait_ms, timing.name_ttl_ms, timing.name_negative_ttl_ms),
             rules,
+            sockets: Sockets::default(),
+            fields,
             closed: Vec::new(),
             ready: VecDeque::new(),
             ready_bytes: 0,
@@ -113,6 +119,11 @@ impl Engine {
         for SavedClosed { node, daemon, time_ms, serial, part } in state.closed {
             if let Some(&Some(node)) = indices.get(node as usize) {
                 self.inner.assembly.remember(Key { node: node as u32, daemon, time_ms, serial }, part);
+            }
+        }
+        for socket in state.sockets {
+            if let Some(&Some(node)) = indices.get(socket.node as usize) {
+                self.inner.sockets.restore(SavedSocket { node: node as u32, ..socket });
             }
         }
         let mut frames = self.frames();
@@ -177,14 +188,21 @@ impl Engine {
         frames
     }
 
-    /// Ends the stream: everything that is held is published, marked where it is incomplete.
-    pub fn close(&mut self) -> Frames {
+    /// Ends the stream, but still waits for names: who has time for them answers `wants`, ticks, and then closes.
+    pub fn end(&mut self) -> Frames {
         let mut frames = self.frames();
         let (lines, inner, options) = (&mut self.lines, &mut self.inner, &self.options);
         let cut = lines.finish(|line| inner.line(line, options, &mut frames, false));
         self.inner.stats.bytes_cut += cut;
         self.inner.assembly.close_all(&mut self.inner.closed);
         self.inner.collect();
+        self.inner.publish(&self.options, &mut frames, false);
+        frames
+    }
+
+    /// Ends the stream: everything that is held is published, marked where it is incomplete.
+    pub fn close(&mut self) -> Frames {
+        let mut frames = self.end();
         self.inner.publish(&self.options, &mut frames, true);
         self.inner.all_gaps(&self.options, &mut frames);
         self.clean = true;
@@ -228,6 +246,7 @@ impl Engine {
             nodes: inner.nodes.iter().map(node).collect(),
             closed: inner.assembly.recent().map(closed).collect(),
             held: ready.chain(inner.assembly.held()).map(event).collect(),
+            sockets: inner.sockets.saved().take(SAVED_SOCKETS).collect(),
         }
         .write()
     }
@@ -326,6 +345,7 @@ impl Inner {
         self.publish(options, frames, true);
         self.nodes.forget_foreign();
         self.assembly.forget_foreign();
+        self.sockets.forget_foreign();
         self.nodes.index(name).unwrap_or(0)
     }
 
@@ -345,158 +365,14 @@ impl Inner {
             self.ready.push_back(Ready { event, incomplete, missing: Vec::new() });
         }
     }
-
-    /// Publishes what is ready, in order, up to the first event that waits for a name; `force` waits for none.
-    /// Every event is decoded once, and once more if it had to wait.
-    fn publish(&mut self, options: &Options, frames: &mut Frames, force: bool) {
-        while let Some(ready) = self.ready.pop_front() {
-            // Too much waits behind a name: go without it.
-            let full = self.ready_bytes > options.limits.held_bytes || self.ready.len() >= options.limits.events;
-            let go = force || full;
-            let waits = !go && ready.missing.iter().any(|&(kind, id)| self.names.waits(kind, id));
-            let missing = if waits { ready.missing.clone() } else { self.event(&ready, options, frames, go) };
-            if !missing.is_empty() {
-                self.ready.push_front(Ready { missing, ..ready });
-                self.probed = self.probed.max(1);
-                self.probe(options);
-                return;
-            }
-            self.stats.limit_held_bytes += u64::from(full && !force);
-            self.ready_bytes -= ready.event.bytes.len();
-            self.ready_records -= ready.event.records.len() as u64;
-            self.probed = self.probed.saturating_sub(1);
-            self.assembly.recycle(ready.event);
-        }
-    }
-
-    /// Has the events behind one that waits ask for their names too, so that all wait at the same time.
-    fn probe(&mut self, options: &Options) {
-        for index in self.probed..self.ready.len() {
-            let Some(mut ready) = self.ready.get_mut(index).map(std::mem::take) else { break };
-            ready.missing = self.decode(&ready, options).missing;
-            self.ready[index] = ready;
-        }
-        self.probed = self.ready.len();
-    }
-
-    /// Writes an event into the document.
-    fn decode(&mut self, ready: &Ready, options: &Options) -> Decoded {
-        let node = self.nodes.get(ready.event.key.node as usize);
-        let setting = Setting {
-            host: &options.host,
-            foreign: (!node.is_local()).then_some(&node.name[..]),
-            include_raw: options.include_raw,
-            ask_names: options.ask_names,
-            incomplete: ready.incomplete,
-        };
-        self.document.clear();
-        decode(&ready.event, &setting, &mut self.names, &mut self.document)
-    }
-
-    /// Publishes one event, unless it should wait for names, which are given back.
-    fn event(&mut self, ready: &Ready, options: &Options, frames: &mut Frames, force: bool) -> Vec<(NameKind, u32)> {
-        let decoded = self.decode(ready, options);
-        if !decoded.missing.is_empty() && !force {
-            return decoded.missing;
-        }
-        let event = &ready.event;
-        let records = event.records.len() as u32;
-        let routes = match self.rules.judge(&self.document, &event.bytes) {
-            Verdict::Route(routes) => routes,
-            Verdict::Drop => {
-                self.stats.events_filtered += 1;
-                self.stats.records_filtered += u64::from(records);
-                return Vec::new();
-            }
-        };
-        self.stats.events_published += 1;
-        self.stats.records_published += u64::from(records);
-        self.stats.events_incomplete += u64::from(decoded.incomplete);
-        let action = decoded.action;
-        let category = action.and_then(|action| action.categories.first()).copied().unwrap_or("process");
-        let keep = action.is_some_and(pyaudit_knowledge::Action::keep);
-        write_frame(&self.document, &event.bytes, frames, category, event.key.time_ms, keep, records, routes);
-        Vec::new()
-    }
-
-    fn own_id(&mut self, options: &Options) -> String {
-        self.own_documents += 1;
-        format!("{}:p{}-{}", options.host.id, options.process_start_ms, self.own_documents)
-    }
-
-    fn unparsed(&mut self, line: Line<'_>, error: &'static str, options: &Options, frames: &mut Frames) {
-        self.stats.lines_unparsed += 1;
-        self.stats.records_published += 1;
-        self.stats.events_published += 1;
-        let id = self.own_id(options);
-        // The line has no time that could be believed; the newest record's is the closest there is.
-        let time_ms = self.newest_ms.unwrap_or(options.process_start_ms);
-        self.document.clear();
-        own::unparsed(&mut self.document, &local(options), &id, time_ms, line, error);
-        let routes = self.rules.everywhere();
-        write_frame(&self.document, line.bytes, frames, OWN_CATEGORY, time_ms, false, 1, routes);
-    }
-
-    fn gap(&mut self, gap: &Gap, node_index: usize, options: &Options, frames: &mut Frames) {
-        self.stats.gaps += 1;
-        self.stats.gap_serials += u64::from(gap.count());
-        self.stats.events_published += 1;
-        let id = self.own_id(options);
-        let node = self.nodes.get(node_index);
-        let foreign = (!node.is_local()).then_some(&node.name[..]);
-        self.document.clear();
-        own::gap(&mut self.document, &Setting { foreign, ..local(options) }, &id, gap);
-        let routes = self.rules.everywhere();
-        write_frame(&self.document, b"", frames, OWN_CATEGORY, gap.after_ms, false, 0, routes);
-    }
-
-    /// Publishes gaps that nobody will fill any more.
-    fn all_gaps(&mut self, options: &Options, frames: &mut Frames) {
-        let mut gaps = Vec::new();
-        for (index, node) in self.nodes.iter_mut().enumerate() {
-            gaps.extend(node.serials.finish().into_iter().map(|gap| (index, gap)));
-        }
-        for (index, gap) in gaps {
-            self.gap(&gap, index, options, frames);
-        }
-    }
 }
 
-/// The setting of our own documents.
-fn local(options: &Options) -> Setting<'_> {
-    Setting { host: &options.host, foreign: None, include_raw: options.include_raw, ask_names: false, incomplete: None }
-}
-
-#[allow(clippy::too_many_arguments)]
-fn write_frame(
-    document: &Document,
-    raw: &[u8],
-    frames: &mut Frames,
-    category: &'static str,
-    time_ms: i64,
-    keep: bool,
-    records: u32,
-    routes: u64,
-) {
-    if let Some(out) = frames.json_out() {
-        encode::document(document, raw, &mut Json::new(out));
-        out.push(b'\n');
+/// A field that a site has of its own, and its kind.
+fn own_field(name: &str, kind: &str) -> Result<(Vec<u8>, Kind), String> {
+    if pyaudit_knowledge::field_names().any(|known| known == name) {
+        return Err(format!("fields: {name:?} is known already, its kind cannot be changed"));
     }
-    if let Some(out) = frames.msgpack_out() {
-        encode::document(document, raw, &mut Msgpack::new(out));
-    }
-    let text = |at| document.text_at(raw, at).map(String::from_utf8_lossy);
-    let id = text(place::EVENT_ID).unwrap_or_default();
-    let host = text(place::HOST_NAME).unwrap_or_default();
-    let session = text(place::AUDITD_SESSION);
-    frames.push(&NewHead {
-        id: &id,
-        host: &host,
-        session: session.as_deref(),
-        category,
-        time_ms,
-        keep,
-        records,
-        routes,
-    });
+    let found = pyaudit_knowledge::site_kinds().find(|(known, _)| *known == kind);
+    let (_, found) = found.ok_or_else(|| format!("fields: {name:?}: there is no kind {kind:?}"))?;
+    Ok((name.as_bytes().to_vec(), found))
 }

@@ -12,6 +12,7 @@
 
 mod assembly;
 mod decode;
+mod digits;
 mod document;
 mod encode;
 mod engine;
@@ -24,6 +25,7 @@ mod names;
 mod nodes;
 mod options;
 mod rules;
+mod sockets;
 mod state;
 mod stats;
 mod time;
@@ -35,3 +37,26 @@ pub use names::NameKind;
 pub use options::{Host, IncludeRaw, Limits, Options, Restore, RuleOptions, Timing};
 pub use state::StateError;
 pub use stats::Stats;
+
+/// Kinds that a site's own fields can have.
+pub fn kinds() -> Vec<&'static str> {
+    pyaudit_knowledge::site_kinds().map(|(name, _)| name).collect()
+}
+
+/// Numbers and names of all record types.
+pub fn record_types() -> Vec<(u16, &'static str)> {
+    pyaudit_knowledge::record_types().collect()
+}
+
+/// Names of all fields that are known.
+pub fn fields() -> Vec<&'static str> {
+    let mut names: Vec<&str> = pyaudit_knowledge::field_names().collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// The number behind a word that took its place, as records write it; `arch` as the document names it.
+pub fn number_of(kind: &str, word: &str, arch: &str) -> Option<String> {
+    pyaudit_knowledge::number_of(kind, word, pyaudit_knowledge::arch_of_name(arch))
+}

@@ -7,6 +7,8 @@ pub struct Host {
     /// The machine-id.
     pub id: String,
     pub nodes: Vec<String>,
+    /// Of the machine, as `uname -m` says it; empty if it is not known.
+    pub architecture: String,
     /// Changes at every boot of the host; empty if it is not known. Serials start anew then.
     pub boot_id: String,
 }
@@ -110,4 +112,6 @@ pub struct Options {
     /// A sink's index is its bit in a frame's routes.
     pub sinks: Vec<String>,
     pub rules: Vec<RuleOptions>,
+    /// Names of a site's own fields, and the names of their kinds.
+    pub fields: Vec<(String, String)>,
 }

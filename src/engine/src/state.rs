@@ -2,19 +2,23 @@
 //! were not.
 //!
 //! ```text
-//! state  = "PYAUDIT" version(u8) clean(u8) text(boot id) list(node) list(closed) list(held)
+//! state  = "PYAUDIT" version(u8) clean(u8) text(boot id) list(node) list(closed) list(held) list(socket)
 //! node   = text(name) high(u32) time_ms(i64) marks_ends(u8) list(gap)
 //! gap    = first(u32) last(u32) before_ms(i64) after_ms(i64)
 //! closed = node(u32) daemon(u8) time_ms(i64) serial(u32) part(u32)
 //! held   = part(u32) list(line)
 //! line   = cut(u8) text
+//! socket = node(u32) pid(u32) ppid(u32) fd(u32) transport(u8) v6(u8) used_ms(i64)
 //! text   = length(u32) bytes          list(x) = count(u32) *x
 //! ```
 //! Numbers are little-endian; a node is named by its place in the list. The size is bounded by the limits on nodes,
-//! gaps, remembered events and held bytes. `clean` says that the stream had been closed: nothing came after it.
+//! gaps, remembered events, held bytes and sockets. Version 1 had no sockets and is still read. `clean` says that the stream had been closed: nothing came after it.
+
+use crate::sockets::SavedSocket;
 
 const MAGIC: &[u8] = b"PYAUDIT";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+const WITHOUT_SOCKETS: u8 = 1;
 
 /// Why a state cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +73,7 @@ pub struct State {
     pub nodes: Vec<SavedNode>,
     pub closed: Vec<SavedClosed>,
     pub held: Vec<SavedEvent>,
+    pub sockets: Vec<SavedSocket>,
 }
 
 impl State {
@@ -109,13 +114,21 @@ impl State {
                 out.text(line);
             }
         }
+        out.count(self.sockets.len());
+        for socket in &self.sockets {
+            for number in [socket.node, socket.pid, socket.ppid, socket.fd] {
+                out.0.extend(number.to_le_bytes());
+            }
+            out.0.extend([socket.transport, u8::from(socket.v6)]);
+            out.0.extend(socket.used_ms.to_le_bytes());
+        }
         out.0
     }
 
     pub fn read(bytes: &[u8]) -> Result<Self, StateError> {
         let rest = bytes.strip_prefix(MAGIC).ok_or(StateError::NotAState)?;
         let (&version, rest) = rest.split_first().ok_or(StateError::Damaged)?;
-        if version != VERSION {
+        if version != VERSION && version != WITHOUT_SOCKETS {
             return Err(StateError::Version(version));
         }
         let mut reader = Reader(rest);
@@ -146,6 +159,18 @@ impl State {
                 event.lines.push((reader.flag()?, reader.text()?));
             }
             state.held.push(event);
+        }
+        let sockets = if version == WITHOUT_SOCKETS { 0 } else { reader.number()? };
+        for _ in 0..sockets {
+            state.sockets.push(SavedSocket {
+                node: reader.number()?,
+                pid: reader.number()?,
+                ppid: reader.number()?,
+                fd: reader.number()?,
+                transport: reader.take(1)?[0],
+                v6: reader.flag()?,
+                used_ms: reader.time()?,
+            });
         }
         if reader.0.is_empty() {
             Ok(state)
@@ -216,12 +241,21 @@ mod tests {
             ],
             closed: vec![SavedClosed { node: 0, daemon: true, time_ms: -1, serial: u32::MAX, part: 2 }],
             held: vec![SavedEvent { part: 1, lines: vec![(true, b"type=CWD msg=audit(1.1:1): cwd=\"/\"".to_vec())] }],
+            sockets: vec![SavedSocket { node: 0, pid: 7, ppid: 1, fd: 3, transport: 1, v6: true, used_ms: 9 }],
         };
         let bytes = state.write();
         assert_eq!(State::read(&bytes), Ok(state));
         for length in 0..bytes.len() {
             assert!(State::read(&bytes[..length]).is_err(), "cut at {length}");
         }
+    }
+
+    #[test]
+    fn a_state_of_the_version_before_is_read() {
+        let mut bytes = State { clean: true, ..State::default() }.write();
+        bytes[MAGIC.len()] = WITHOUT_SOCKETS;
+        bytes.truncate(bytes.len() - 4);
+        assert_eq!(State::read(&bytes), Ok(State { clean: true, ..State::default() }));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Milliseconds since 1970 as RFC 3339 text.
 
-use std::io::Write as _;
+use crate::digits;
 
 const MILLIS_PER_DAY: i64 = 86_400_000;
 
@@ -22,8 +22,17 @@ pub fn write_rfc3339(out: &mut Vec<u8>, time_ms: i64) {
     let (year, month, day) = civil(time_ms.div_euclid(MILLIS_PER_DAY));
     let ms = time_ms.rem_euclid(MILLIS_PER_DAY);
     let (hour, minute, second, milli) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000);
-    write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
-        .expect("writing to a Vec cannot fail");
+    let parts =
+        [(month, 2, b'-'), (day, 2, b'-'), (hour, 2, b'T'), (minute, 2, b':'), (second, 2, b':'), (milli, 3, b'.')];
+    if year < 0 {
+        out.push(b'-');
+    }
+    digits::push(out, year.unsigned_abs(), 4);
+    for (number, width, before) in parts {
+        out.push(before);
+        digits::push(out, number.unsigned_abs(), width);
+    }
+    out.push(b'Z');
 }
 
 #[cfg(test)]

@@ -97,7 +97,10 @@ fn the_same_serial_on_another_node_is_another_event() {
     let line = record("SYSCALL", 0, 1, SYSCALL);
     let found = read(&[&line, &format!("node=db-1 {line}"), &format!("node=lab.example {}", syscall(0, 1)[1])]);
     assert_eq!(ids(&found), ["id:1000.000:1", "db-1:1000.000:1"]);
-    assert_eq!(found[1]["host"], serde_json::json!({"name": "db-1", "id": "db-1", "os": {"type": "linux"}}));
+    assert_eq!(
+        found[1]["host"],
+        serde_json::json!({"name": "db-1", "hostname": "db-1", "id": "db-1", "os": {"type": "linux"}})
+    );
     assert_eq!(found[0]["process"]["title"], "ls", "a node name of our own is the local host");
 }
 

@@ -142,3 +142,12 @@ fn a_created_file_is_a_creation() {
     assert_eq!(found["auditd"]["paths"], json!([{"item": "0", "name": "/tmp/x", "ouid": "0", "nametype": "CREATE"}]));
     assert_eq!(found["auditd"]["unset"], json!(["ogid"]));
 }
+
+#[test]
+fn what_the_words_of_a_denial_become_may_be_there_twice() {
+    let denial = "avc:  denied  { read write } for  pid=7 comm=\"a\"";
+    let found = read(&[&record("AVC", 0, 1, denial), &record("AVC", 0, 1, denial)]).remove(0);
+    let fields = found["auditd"]["records"][0]["fields"].as_array().unwrap();
+    let names: Vec<&str> = fields.iter().map(|field| field["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["seresult", "seperms", "pid", "comm"]);
+}

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{documents, engine, ids, options, read_with, record, text};
-use pyaudit_engine::{Engine, IncludeRaw, NameKind, Restore, RuleOptions};
+use pyaudit_engine::{Engine, IncludeRaw, NameKind, Options, Restore, RuleOptions};
 
 const SYSCALL: &str = "arch=c000003e syscall=59 success=yes exit=0 pid=5 uid=1000 gid=27";
 
@@ -259,4 +259,17 @@ fn too_many_nodes_lose_nothing() {
     assert_eq!(found.len(), 1500);
     assert_eq!(stats.limit_nodes, 1);
     assert_eq!(found[1499]["host"]["name"], "n1499");
+}
+
+#[test]
+fn the_last_events_of_a_file_wait_for_their_names_too() {
+    let mut engine = Engine::new(Options { ask_names: true, ..options() }).unwrap();
+    engine.feed(record("USER", 0, 1, "pid=1 uid=7").as_bytes());
+    assert!(engine.end().is_empty(), "it waits for a name");
+    assert_eq!(engine.wants(), [(NameKind::User, 7)]);
+    engine.tell(NameKind::User, 7, Some("lp"));
+    let found = documents(&engine.tick(0));
+    assert_eq!(found[0]["user"]["name"], "lp");
+    assert!(engine.close().is_empty());
+    assert!(engine.stats().balanced());
 }

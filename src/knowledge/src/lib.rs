@@ -4,8 +4,16 @@
 //! in. No decoding happens here and nothing here allocates.
 #![forbid(unsafe_code)]
 
+mod kinds;
+mod meaning;
+mod mix;
+
+pub use kinds::{Base, Kind, Values, FILE_TYPES, FILE_TYPE_MASK, PERMISSIONS_MASK};
+pub use meaning::{Account, Action, ActionRule, Argument, PathChoice, Peer, Source, Syscall};
+use mix::mix;
+
 /// A table of numbers and their names, sorted by number.
-pub type NumberTable = &'static [(u64, &'static str)];
+type NumberTable = &'static [(u64, &'static str)];
 
 /// A record type as auditd writes it (`type=NAME`).
 #[derive(Debug)]
@@ -16,6 +24,10 @@ pub struct RecordType {
     pub lower: &'static str,
     /// Whether it can be what the event is about, or only accompanies such a record.
     pub leads: bool,
+    /// What an event means that has such a record.
+    pub actions: &'static [ActionRule],
+    /// What it means if its syscall, where there is one, does not say it.
+    pub fallbacks: &'static [ActionRule],
 }
 
 /// One value of the kernel's `AUDIT_ARCH_*` list.
@@ -23,45 +35,23 @@ pub struct RecordType {
 pub struct Arch {
     pub value: u32,
     pub name: &'static str,
-    syscalls: NumberTable,
+    /// Architectures that number flags alike; 0 is most of them.
+    pub family: usize,
+    calls: &'static Calls,
     errno: NumberTable,
     pub big_endian: bool,
 }
 
-/// How the value of a field is written by the kernel or by a program, and so how it is decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// As it stands.
-    Text,
-    /// Quoted, or hex where a byte needed hiding.
-    Escaped,
-    /// As `Escaped`, but programs also write it bare: hex only in upper case and of even length.
-    Account,
-    /// As `Escaped`; several keys are joined by 0x01.
-    Key,
-    /// As `Escaped`; NULs between the arguments.
-    Proctitle,
-    Uid,
-    Gid,
-    /// A decimal number that the document holds as a number.
-    Number,
-    Arch,
-    Syscall,
-    /// A syscall's return value: a negative one is an errno.
-    Exit,
-    /// success, res, result in all their spellings.
-    Result,
-    Session,
-    /// A socket address in hex.
-    Saddr,
-    Signal,
-    /// A security context.
-    Context,
-    /// A seccomp return value in hex.
-    Seccomp,
-    /// A list of audit rules: a number, or its name.
-    FilterList,
+/// The syscalls of an architecture: indices into `SYSCALLS` plus 1, from the lowest number on.
+#[derive(Debug)]
+struct Calls {
+    first: u64,
+    slots: &'static [u16],
+    /// Numbers far above: x32's, and arm's own.
+    others: &'static [(u64, u16)],
 }
+
+static NO_CALLS: Calls = Calls { first: 0, slots: &[], others: &[] };
 
 /// A place of the document: an index into its tree, in the order in which places are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,8 +89,8 @@ pub struct Field {
     pub name: &'static str,
     pub kind: Kind,
     pub place: Place,
-    /// Place of the user's or group's name, for `Uid` and `Gid`.
-    pub name_place: Place,
+    /// Place of what stands beside it: the name of a user or group, or what the number means.
+    pub beside: Place,
 }
 
 /// A key of `auditd.paths[]`.
@@ -111,43 +101,17 @@ pub struct PathField {
     pub key: &'static str,
 }
 
-/// What an event means.
-#[derive(Debug)]
-pub struct Action {
-    pub action: &'static str,
-    pub categories: &'static [&'static str],
-    pub types: &'static [&'static str],
-    /// Which end of a connection the event's socket address is.
-    pub peer: Option<Peer>,
-}
-
-impl Action {
-    /// Whether events of this kind outlive others when something has to be dropped: log-ins and account changes.
-    pub fn keep(&self) -> bool {
-        self.categories.iter().any(|c| matches!(*c, "authentication" | "iam" | "session"))
-    }
-}
-
-/// The end of a connection that a socket address names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peer {
-    Source,
-    Destination,
-}
-
-mod mix;
-use mix::mix;
-
-#[allow(clippy::unreadable_literal)] // the numbers are written by build.rs, for the compiler
+#[allow(clippy::unreadable_literal)] // the numbers are written by the build script, for the compiler
 mod tables {
-    use super::{Action, Arch, Field, Kind, Node, NumberTable, PathField, Peer, Place, RecordType};
+    #[allow(clippy::wildcard_imports)] // the tables are made of everything that is defined here
+    use super::{kinds::*, meaning::*, *};
     include!(concat!(env!("OUT_DIR"), "/tables.rs"));
 }
-pub use tables::{place, record_type};
+pub use tables::{path_key, place, record_type};
 use tables::{
-    ARCHES, ERRNO_GENERIC, FALLBACK_ACTIONS, FAMILIES, FIELDS, FIELD_BITS, FIELD_MULTIPLIER, FIELD_OVERRIDES,
-    FIELD_SLOTS, FILTER_LISTS, NODES, PATH_FIELDS, RECORD_ACTIONS, RECORD_TYPES, SECCOMP_ACTIONS, SIGNALS,
-    SYSCALL_ACTIONS, TYPE_BITS, TYPE_MULTIPLIER, TYPE_SLOTS,
+    ARCHES, ERRNO_GENERIC, FAMILIES, FIELDS, FIELD_BITS, FIELD_MULTIPLIER, FIELD_OVERRIDES, FIELD_SLOTS, KEYS,
+    KEY_LENGTH, KINDS, NODES, PATH_FIELDS, RECORD_TYPES, SYSCALLS, TYPE_BITS, TYPE_MULTIPLIER, TYPE_SLOTS,
+    VALUES_URING_OP,
 };
 
 fn number(table: NumberTable, number: u64) -> Option<&'static str> {
@@ -166,6 +130,11 @@ pub fn record_type_of_number(number: u16) -> Option<&'static RecordType> {
     RECORD_TYPES.binary_search_by_key(&number, |t| t.number).ok().map(|i| &RECORD_TYPES[i])
 }
 
+/// All record types: numbers and names.
+pub fn record_types() -> impl Iterator<Item = (u16, &'static str)> {
+    RECORD_TYPES.iter().map(|known| (known.number, known.name))
+}
+
 /// What is known of a field, for the given record type.
 pub fn field(record_type: &str, name: &[u8]) -> Option<&'static Field> {
     // Few record types have a rule of their own, and those few rules are found faster by looking than by hashing.
@@ -175,6 +144,11 @@ pub fn field(record_type: &str, name: &[u8]) -> Option<&'static Field> {
     let slot = FIELD_SLOTS[(mix(name, FIELD_MULTIPLIER) >> (64 - FIELD_BITS)) as usize];
     let found = FIELDS.get(usize::from(slot).checked_sub(1)?)?;
     (found.name.as_bytes() == name).then_some(found)
+}
+
+/// The names of all fields that are known.
+pub fn field_names() -> impl Iterator<Item = &'static str> {
+    FIELDS.iter().map(|field| field.name).chain(FIELD_OVERRIDES.iter().map(|(_, field)| field.name))
 }
 
 /// Index of a field of a PATH record in `path_fields`.
@@ -187,15 +161,55 @@ pub fn path_fields() -> &'static [PathField] {
     PATH_FIELDS
 }
 
+/// The kinds that a site's own fields can have: those whose values mean something by themselves.
+pub fn site_kinds() -> impl Iterator<Item = (&'static str, Kind)> {
+    let alone = |kind: &Kind| {
+        matches!(
+            kind,
+            Kind::Text
+                | Kind::Escaped
+                | Kind::Account
+                | Kind::Uid
+                | Kind::Gid
+                | Kind::Exit
+                | Kind::Name(_)
+                | Kind::Values(_)
+                | Kind::Mode
+                | Kind::Keystrokes
+        )
+    };
+    KINDS.iter().copied().filter(move |(_, kind)| alone(kind))
+}
+
+/// The key whose sequence a text begins with, the longest one: its length and its name.
+pub fn key(text: &[u8]) -> Option<(usize, &'static str)> {
+    let lengths = (1..=text.len().min(KEY_LENGTH)).rev();
+    let find = |length| Some((length, KEYS[KEYS.binary_search_by_key(&&text[..length], |&(bytes, _)| bytes).ok()?].1));
+    lengths.into_iter().find_map(find)
+}
+
 /// The architecture of an `AUDIT_ARCH_*` value.
 pub fn arch(value: u32) -> Option<&'static Arch> {
     ARCHES.binary_search_by_key(&value, |a| a.value).ok().map(|i| &ARCHES[i])
 }
 
 impl Arch {
-    /// The name of a syscall, where the architecture's table has it.
-    pub fn syscall(&self, nr: u64) -> Option<&'static str> {
-        number(self.syscalls, nr)
+    /// The syscall of a number, where the architecture's table has it.
+    pub fn syscall(&self, nr: u64) -> Option<&'static Syscall> {
+        let Calls { first, slots, others } = self.calls;
+        let near = slots.get(usize::try_from(nr.checked_sub(*first)?).ok()?);
+        let slot = match near {
+            Some(slot) => *slot,
+            None => others[others.binary_search_by_key(&nr, |&(n, _)| n).ok()?].1,
+        };
+        SYSCALLS.get(usize::from(slot).checked_sub(1)?)
+    }
+
+    fn number_of_syscall(&self, name: &str) -> Option<u64> {
+        let index = SYSCALLS.binary_search_by_key(&name, |syscall| syscall.name).ok()? + 1;
+        let Calls { first, slots, others } = self.calls;
+        let near = slots.iter().position(|&slot| usize::from(slot) == index).map(|at| first + at as u64);
+        near.or_else(|| others.iter().find(|(_, slot)| usize::from(*slot) == index).map(|(nr, _)| *nr))
     }
 
     /// The name of an error number.
@@ -204,44 +218,49 @@ impl Arch {
     }
 }
 
+/// The architecture of a name; of those that share one, the first.
+pub fn arch_of_name(name: &str) -> Option<&'static Arch> {
+    ARCHES.iter().find(|arch| arch.name == name)
+}
+
+/// The number behind a word that took its place, as records write it: the way back from a document. `kind` is that of
+/// the field, `arch` the architecture that the event names.
+pub fn number_of(kind: &str, word: &str, arch: Option<&'static Arch>) -> Option<String> {
+    let family = arch.map_or(0, |arch| arch.family);
+    let named = |(number, name): &(u64, &str)| (*name == word).then_some(*number);
+    match kind {
+        "arch" => arch_of_name(word).map(|arch| format!("{:x}", arch.value)),
+        "syscall" => arch?.number_of_syscall(word).map(|nr| nr.to_string()),
+        "exit" => arch.map_or(ERRNO_GENERIC, |arch| arch.errno).iter().find_map(named).map(|nr| format!("-{nr}")),
+        "uring_op" => VALUES_URING_OP.number_of(0, word).map(|nr| nr.to_string()),
+        _ => match KINDS.iter().find(|(known, _)| *known == kind)?.1 {
+            Kind::Name(values) => values.number_of(family, word).map(|number| match values.base {
+                Base::Hex => format!("0x{number:x}"),
+                _ => number.to_string(),
+            }),
+            _ => None,
+        },
+    }
+}
+
+/// The syscall of a name.
+pub fn syscall(name: &str) -> Option<&'static Syscall> {
+    SYSCALLS.binary_search_by_key(&name, |syscall| syscall.name).ok().map(|i| &SYSCALLS[i])
+}
+
+/// An operation of io_uring, named as the syscall that does the same.
+pub fn uring_op(nr: u64) -> Option<&'static str> {
+    VALUES_URING_OP.name_of(0, nr)
+}
+
 /// The name of an error number on most architectures.
 pub fn errno(nr: u64) -> Option<&'static str> {
     number(ERRNO_GENERIC, nr)
 }
 
-/// The name of a signal, e.g. `SIGKILL`.
-pub fn signal(nr: u64) -> Option<&'static str> {
-    number(SIGNALS, nr)
-}
-
 /// The name of a socket family in lower case, e.g. `inet6`.
 pub fn socket_family(nr: u64) -> Option<&'static str> {
     number(FAMILIES, nr)
-}
-
-/// The name of a seccomp action, e.g. `kill_process`; the lower 16 bits are data and not part of it.
-pub fn seccomp_action(value: u64) -> Option<&'static str> {
-    number(SECCOMP_ACTIONS, value & 0xffff_0000)
-}
-
-/// The name of a list of audit rules.
-pub fn filter_list(nr: u64) -> Option<&'static str> {
-    number(FILTER_LISTS, nr)
-}
-
-/// What an event with this syscall means.
-pub fn syscall_action(name: &str) -> Option<&'static Action> {
-    SYSCALL_ACTIONS.binary_search_by_key(&name, |(n, _)| n).ok().map(|i| &SYSCALL_ACTIONS[i].1)
-}
-
-/// What an event that this record type leads means.
-pub fn record_action(name: &str) -> Option<&'static Action> {
-    RECORD_ACTIONS.binary_search_by_key(&name, |(n, _)| n).ok().map(|i| &RECORD_ACTIONS[i].1)
-}
-
-/// What an event with this record type means if its syscall, if there is one, does not say it.
-pub fn fallback_action(name: &str) -> Option<&'static Action> {
-    FALLBACK_ACTIONS.binary_search_by_key(&name, |(n, _)| n).ok().map(|i| &FALLBACK_ACTIONS[i].1)
 }
 
 #[cfg(test)]
@@ -274,10 +293,26 @@ mod tests {
 
     #[test]
     fn syscalls_are_named_by_the_architecture_that_made_them() {
-        assert_eq!(arch(0xc000_003e).unwrap().syscall(59), Some("execve"));
-        assert_eq!(arch(0x4000_0003).unwrap().syscall(11), Some("execve"));
-        assert_eq!(arch(0xc000_00b7).unwrap().syscall(221), Some("execve"));
+        assert_eq!(arch(0xc000_003e).unwrap().syscall(59).unwrap().name, "execve");
+        assert_eq!(arch(0x4000_0003).unwrap().syscall(11).unwrap().name, "execve");
+        assert_eq!(arch(0xc000_00b7).unwrap().syscall(221).unwrap().name, "execve");
         assert_eq!(arch(0xc000_003e).unwrap().errno(115), Some("EINPROGRESS"));
+    }
+
+    #[test]
+    fn names_lead_back_to_numbers() {
+        let of = |kind, word| number_of(kind, word, arch(0xc000_003e));
+        assert_eq!(of("arch", "x86_64").as_deref(), Some("c000003e"));
+        assert_eq!(of("syscall", "execve").as_deref(), Some("59"));
+        assert_eq!(of("exit", "EACCES").as_deref(), Some("-13"));
+        assert_eq!(of("signal", "SIGKILL").as_deref(), Some("9"));
+        assert_eq!(of("seccomp", "log").as_deref(), Some("0x7ffc0000"));
+        assert_eq!(of("filter_list", "exit").as_deref(), Some("4"));
+        assert_eq!(of("uring_op", "openat").as_deref(), Some("18"));
+        assert_eq!(number_of("exit", "EDEADLK", arch(0x8000_002b)).as_deref(), Some("-78"));
+        for (kind, word) in [("syscall", "nosuch"), ("exit", "0"), ("text", "x"), ("nosuch", "x")] {
+            assert_eq!(of(kind, word), None);
+        }
     }
 
     #[test]

@@ -1,85 +1,99 @@
-//! What an event means: action, category, type, outcome, the two ends of a connection.
+//! What an event means: action, category, type, outcome. What it was done to and by whom is in `summary`.
 
-use pyaudit_knowledge::{
-    fallback_action, place, record_action, record_type as types, syscall_action, Action, Peer, Place,
-};
+use pyaudit_knowledge::{path_key, place, Account, Action, ActionRule, PathChoice, Peer, Place};
 
+use super::words::word;
 use super::{Decoder, TextItem};
-use crate::document::{Slot, Text};
+use crate::document::{Slot, Suffix, Text};
 
 /// A connection that is being made: neither success nor failure yet.
 const IN_PROGRESS: &[u8] = b"EINPROGRESS";
 /// What a syscall event without a rule of its own is, as in auditbeat: rules that people have depend on it.
-const DEFAULT: Action = Action { action: "", categories: &["process"], types: &["info"], peer: None };
+static DEFAULT: Action = Action {
+    action: "",
+    categories: &["process"],
+    types: &["info"],
+    object: "",
+    actor: &[pyaudit_knowledge::Source::Field(place::USER_AUDIT_ID, place::USER_AUDIT_NAME)],
+    actor_secondary: &[pyaudit_knowledge::Source::Field(place::USER_ID, place::USER_NAME)],
+    how: &[],
+    primary: &[],
+    secondary: &[],
+    path: PathChoice::Object,
+    account: Account::None,
+    peer: Peer::None,
+};
 
 impl Decoder<'_, '_> {
     pub(super) fn meaning(&mut self) -> Option<&'static Action> {
-        let action = self.action();
+        let by_record = self.by_record();
+        let by_call = self.call.map(|call| self.rule(call.actions).unwrap_or(&DEFAULT));
+        let action = by_record.or(by_call.filter(|action| !action.action.is_empty())).or_else(|| self.fallback());
         if let Some(action) = action {
             self.document.put_static(place::EVENT_ACTION, action.action);
-            self.say(action);
-        } else if let Some(syscall) = self.text(place::AUDITD_DATA_SYSCALL) {
-            // The number of a syscall that nobody knows says nothing.
-            if matches!(syscall.text, Text::Static(_)) {
-                self.document.put(place::EVENT_ACTION, syscall);
-            }
-            self.say(&DEFAULT);
+            self.classify(action);
+        } else if let Some(call) = self.call {
+            self.document.put_static(place::EVENT_ACTION, call.name);
         }
-        if self.creates() && !self.types_hold("creation") {
-            self.document.push(place::EVENT_TYPE, Some(word("creation")));
+        // A record that means something of its own was written by a syscall that means something too.
+        if let Some(by_call) = by_call.or_else(|| self.document.has(place::AUDITD_DATA_SYSCALL).then_some(&DEFAULT)) {
+            self.classify(by_call);
         }
-        if let Some(peer) = self.syscall.and_then(syscall_action).and_then(|action| action.peer) {
-            self.peer(peer);
+        if self.creates() {
+            self.classify_as(place::EVENT_TYPE, "creation");
         }
         let outcome = self.outcome();
         self.document.put_static(place::EVENT_OUTCOME, outcome);
+        let meant = action.or(by_call);
+        if let Some(meant) = meant {
+            self.summary(meant, by_call);
+        }
         action
     }
 
-    /// A record type that has a rule decides, the lowest number first; else the syscall.
-    fn action(&self) -> Option<&'static Action> {
-        let known = self.event.records.iter().filter_map(|record| record.known);
-        let by_record = known.filter(|known| record_action(known.name).is_some()).min_by_key(|known| known.number);
-        match by_record {
-            Some(known) if matches!(known.number, types::AVC | types::USER_AVC) => self.policy_action(known.name),
-            Some(known) => record_action(known.name),
-            None => self
-                .syscall
-                .and_then(syscall_action)
-                .or_else(|| self.event.records.iter().find_map(|record| fallback_action(record.known?.name))),
-        }
-    }
-
-    /// SELinux and AppArmor say by a word of the same record type whether they denied, allowed, or only report.
-    fn policy_action(&self, record_type: &'static str) -> Option<&'static Action> {
-        let word = |at, prefix: &str| {
-            let word = self.document.text_at(&self.event.bytes, at)?;
-            record_action(&format!("{prefix}_{}", String::from_utf8_lossy(word).to_uppercase()))
+    /// The rule that fits the fields that are there.
+    fn rule(&self, rules: &'static [ActionRule]) -> Option<&'static Action> {
+        let fits = |rule: &&ActionRule| match rule.when {
+            None => true,
+            Some((at, None)) => self.document.has(at),
+            Some((at, Some(word))) => self.document.text_at(&self.event.bytes, at) == Some(word.as_bytes()),
         };
-        word(place::AUDITD_DATA_APPARMOR, "APPARMOR")
-            .or_else(|| word(place::AUDITD_DATA_SERESULT, "AVC"))
-            .or_else(|| record_action(record_type))
+        rules.iter().find(fits).map(|rule| &rule.action)
     }
 
-    fn say(&mut self, meaning: &Action) {
-        for category in meaning.categories {
-            self.document.push(place::EVENT_CATEGORY, Some(word(category)));
+    /// A record type that has a rule decides, the lowest number first.
+    fn by_record(&self) -> Option<&'static Action> {
+        let known = self.event.records.iter().filter_map(|record| record.known);
+        let ruled = known.filter_map(|known| Some((known.number, self.rule(known.actions)?)));
+        ruled.min_by_key(|(number, _)| *number).map(|(_, action)| action)
+    }
+
+    fn fallback(&self) -> Option<&'static Action> {
+        self.event.records.iter().find_map(|record| self.rule(record.known?.fallbacks))
+    }
+
+    fn classify(&mut self, action: &Action) {
+        for category in action.categories {
+            self.classify_as(place::EVENT_CATEGORY, category);
         }
-        for kind in meaning.types {
-            self.document.push(place::EVENT_TYPE, Some(word(kind)));
+        for kind in action.types {
+            self.classify_as(place::EVENT_TYPE, kind);
         }
     }
 
-    fn types_hold(&self, kind: &str) -> bool {
-        let same = |item: &TextItem| matches!(item.text, Text::Static(text) if text == kind);
-        self.document.list(place::EVENT_TYPE).iter().flatten().any(same)
+    fn classify_as(&mut self, at: Place, class: &'static str) {
+        let same = |item: &TextItem| matches!(item.text, Text::Static(text) if text == class);
+        if !self.document.list(at).iter().flatten().any(same) {
+            self.document.push(at, Some(word(class)));
+        }
     }
 
     /// Whether a PATH record says that its file was made by this event.
     fn creates(&self) -> bool {
         let created = |item: &TextItem| self.document.bytes(&self.event.bytes, item.text) == b"CREATE";
-        let nametype = |index: u8| pyaudit_knowledge::path_fields()[usize::from(index)].key == "nametype";
-        self.document.paths.iter().flat_map(|p| &p.entries).any(|(key, item)| nametype(key.index) && created(item))
+        let paths = self.document.paths.iter().flat_map(|path| &path.entries);
+        let mut nametypes = paths.filter(|(key, _)| key.index == path_key::NAMETYPE && key.suffix == Suffix::None);
+        nametypes.any(|(_, item)| created(item))
     }
 
     fn outcome(&self) -> &'static str {
@@ -92,37 +106,10 @@ impl Decoder<'_, '_> {
         }
     }
 
-    /// Copies the socket's address to the end of the connection that it is.
-    fn peer(&mut self, peer: Peer) {
-        let (ip, port, address, direction) = match peer {
-            Peer::Source => (place::SOURCE_IP, place::SOURCE_PORT, place::SOURCE_ADDRESS, "ingress"),
-            Peer::Destination => (place::DESTINATION_IP, place::DESTINATION_PORT, place::DESTINATION_ADDRESS, "egress"),
-        };
-        if let Some(addr) = self.text(place::AUDITD_DATA_SOCKET_ADDR) {
-            self.document.put(ip, addr);
-            self.document.put(address, addr);
-            let number = self.document.text_at(&self.event.bytes, place::AUDITD_DATA_SOCKET_PORT);
-            if let Some(number) = number.and_then(|digits| crate::header::decimal(digits, 65_535)) {
-                self.document.put_number(port, number as i64);
-            }
-            let v4 = self.document.text_at(&self.event.bytes, place::AUDITD_DATA_SOCKET_FAMILY) == Some(b"ipv4");
-            self.document.put_static(place::NETWORK_TYPE, if v4 { "ipv4" } else { "ipv6" });
-        } else if let Some(path) = self.text(place::AUDITD_DATA_SOCKET_PATH) {
-            self.document.put(address, path);
-        } else {
-            return;
-        }
-        self.document.put_static(place::NETWORK_DIRECTION, direction);
-    }
-
-    fn text(&self, at: Place) -> Option<TextItem> {
+    pub(super) fn text(&self, at: Place) -> Option<TextItem> {
         match self.document.slot(at) {
             Slot::Text(item) => Some(item),
             _ => None,
         }
     }
-}
-
-fn word(text: &'static str) -> TextItem {
-    TextItem { text: Text::Static(text), lossy: false }
 }

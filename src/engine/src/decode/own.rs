@@ -1,8 +1,10 @@
 //! Documents of our own: a line that could not be read, a gap in the serials. And what every document has.
 
+use std::borrow::Cow;
+
 use pyaudit_knowledge::{place, Place};
 
-use super::{Setting, ECS_VERSION, SCHEMA};
+use super::{Origin, ECS_VERSION, SCHEMA};
 use crate::document::{Document, Text, TextItem};
 use crate::gaps::Gap;
 use crate::lines::Line;
@@ -10,21 +12,27 @@ use crate::options::IncludeRaw;
 use crate::time::write_rfc3339;
 
 /// The id of the event's host: the machine-id, or a foreign node's name.
-pub fn host_id(setting: &Setting<'_>) -> String {
-    setting.foreign.map_or_else(|| setting.host.id.clone(), |node| String::from_utf8_lossy(node).into_owned())
+pub fn host_id(origin: Origin<'_>) -> Cow<'_, str> {
+    origin.foreign.map_or(Cow::Borrowed(&origin.host.id), String::from_utf8_lossy)
 }
 
 /// What stands in every document.
-pub fn common(document: &mut Document, setting: &Setting<'_>) {
+pub fn common(document: &mut Document, origin: Origin<'_>) {
     document.put_static(place::ECS_VERSION, ECS_VERSION);
     document.put_static(place::EVENT_MODULE, "auditd");
     document.put_static(place::HOST_OS_TYPE, "linux");
+    document.put_static(place::SERVICE_TYPE, "auditd");
     document.put_number(place::AUDITD_SCHEMA, SCHEMA);
     document.open_list(place::AUDITD_RECORD_TYPES);
-    let id = host_id(setting);
-    let name = if setting.foreign.is_some() { &id } else { &setting.host.name };
-    document.put_made(place::HOST_NAME, name.as_bytes());
+    let id = host_id(origin);
+    let name = if origin.foreign.is_some() { &*id } else { &origin.host.name };
+    let name = document.keep(name.as_bytes());
+    document.put(place::HOST_NAME, TextItem { text: name, lossy: false });
+    document.put(place::HOST_HOSTNAME, TextItem { text: name, lossy: false });
     document.put_made(place::HOST_ID, id.as_bytes());
+    if origin.foreign.is_none() && !origin.host.architecture.is_empty() {
+        document.put_made(place::HOST_ARCHITECTURE, origin.host.architecture.as_bytes());
+    }
 }
 
 fn put_time(document: &mut Document, at: Place, time_ms: i64) {
@@ -34,8 +42,8 @@ fn put_time(document: &mut Document, at: Place, time_ms: i64) {
     document.put(at, TextItem { text, lossy: false });
 }
 
-fn own(document: &mut Document, setting: &Setting<'_>, id: &str, time_ms: i64, what: &'static str) {
-    common(document, setting);
+fn own(document: &mut Document, origin: Origin<'_>, id: &str, time_ms: i64, what: &'static str) {
+    common(document, origin);
     put_time(document, place::TIMESTAMP, time_ms);
     document.put_made(place::EVENT_ID, id.as_bytes());
     document.put_static(place::EVENT_KIND, "pipeline_error");
@@ -47,26 +55,26 @@ fn own(document: &mut Document, setting: &Setting<'_>, id: &str, time_ms: i64, w
 /// A line that could not be read, and why.
 pub fn unparsed(
     document: &mut Document,
-    setting: &Setting<'_>,
+    origin: Origin<'_>,
     id: &str,
     time_ms: i64,
     Line { bytes: raw, cut }: Line<'_>,
     error: &'static str,
 ) {
-    own(document, setting, id, time_ms, "unparsed-line");
+    own(document, origin, id, time_ms, "unparsed-line");
     document.put_static(place::AUDITD_ERROR, error);
     if cut {
         document.push(place::AUDITD_TRUNCATED, Some(TextItem { text: Text::Static("line"), lossy: false }));
     }
-    if setting.include_raw != IncludeRaw::Never {
+    if origin.include_raw != IncludeRaw::Never {
         let item = document.item(raw, Text::Raw { at: 0, length: raw.len() as u32 });
         document.push(place::EVENT_ORIGINAL, Some(item));
     }
 }
 
 /// Serials that did not come.
-pub fn gap(document: &mut Document, setting: &Setting<'_>, id: &str, gap: &Gap) {
-    own(document, setting, id, gap.after_ms, "serial-gap");
+pub fn gap(document: &mut Document, origin: Origin<'_>, id: &str, gap: &Gap) {
+    own(document, origin, id, gap.after_ms, "serial-gap");
     document.put_number(place::AUDITD_GAP_FIRST, i64::from(gap.first));
     document.put_number(place::AUDITD_GAP_LAST, i64::from(gap.last));
     document.put_number(place::AUDITD_GAP_COUNT, i64::from(gap.count()));

@@ -1,7 +1,6 @@
 //! Values of fields, each kind its own way.
 
-use pyaudit_knowledge::{arch, errno, seccomp_action, signal};
-use pyaudit_knowledge::{filter_list, path_fields, place, record_type as types, Field as Known, Kind, Place};
+use pyaudit_knowledge::{arch, errno, path_fields, place, record_type as types, uring_op, Field as Known, Kind, Place};
 
 use super::{context, hex, sockaddr, Current, Decoder};
 use crate::document::{PathKey, PathObject, Suffix, Text, TextItem};
@@ -58,15 +57,16 @@ impl<'a> Decoder<'a, '_> {
                 self.document.put(known.place, item)
             }
             Kind::Syscall => self.syscall(field, known.place),
+            Kind::UringOp => self.operation(field, known.place),
+            Kind::Values(_) | Kind::Mode | Kind::Keystrokes => self.explained(field, known),
             Kind::Text
             | Kind::Escaped
             | Kind::Account
             | Kind::Proctitle
             | Kind::Exit
             | Kind::Session
-            | Kind::Signal
-            | Kind::Seccomp
-            | Kind::FilterList => {
+            | Kind::Decimal
+            | Kind::Name(_) => {
                 let item = self.readable(field.value, field.form, known.kind);
                 self.document.put(known.place, item)
             }
@@ -74,7 +74,8 @@ impl<'a> Decoder<'a, '_> {
         if !put {
             self.rest(current, field.name, field.value, field.form);
             if let (true, Some(name)) = (is_id, self.id_name(field, known.kind, enriched)) {
-                self.rest_item(current.position, field.name, name, Suffix::Name);
+                let field = self.name_item(field.name);
+                self.rest_item(current.position, field, name, Suffix::Name, None);
             }
         }
     }
@@ -82,26 +83,27 @@ impl<'a> Decoder<'a, '_> {
     /// A value as people read it, without asking where it goes.
     pub(super) fn readable(&mut self, value: &'a [u8], form: Form, kind: Kind) -> TextItem {
         let word = match kind {
-            Kind::Escaped | Kind::Account | Kind::Key if form == Form::CutBare && hex::is_cut(value) => {
+            Kind::Escaped | Kind::Account | Kind::Key | Kind::Keystrokes
+                if form == Form::CutBare && hex::is_cut(value) =>
+            {
                 return self.decoded(value);
             }
-            Kind::Escaped | Kind::Key | Kind::Saddr if is_bare(form) && hex::is_hex(value) => {
+            Kind::Escaped | Kind::Key | Kind::Saddr | Kind::Keystrokes if is_bare(form) && hex::is_hex(value) => {
                 return if kind == Kind::Saddr { self.raw_item(value) } else { self.decoded(value) };
             }
             Kind::Account if is_bare(form) && hex::is_upper_hex(value) => return self.decoded(value),
             Kind::Proctitle => return self.title(value, form),
             Kind::Text if form == Form::Permissions => return self.permissions(value),
             Kind::Arch => hex::number(value).and_then(|v| arch(u32::try_from(v).ok()?)).map(|arch| arch.name),
-            Kind::Syscall => decimal(value, u64::MAX).and_then(|nr| self.arch?.syscall(nr)),
+            Kind::Syscall => decimal(value, u64::MAX).and_then(|nr| self.arch?.syscall(nr)).map(|call| call.name),
+            Kind::UringOp => decimal(value, u64::MAX).and_then(uring_op),
             Kind::Exit => {
                 value.strip_prefix(b"-").and_then(|nr| decimal(nr, MAX_ERRNO)).and_then(|nr| match self.arch {
                     Some(arch) => arch.errno(nr),
                     None => errno(nr),
                 })
             }
-            Kind::Signal => decimal(value, u64::MAX).and_then(signal),
-            Kind::Seccomp => hex::number(value).filter(|code| code.trailing_zeros() >= 16).and_then(seccomp_action),
-            Kind::FilterList => decimal(value, u64::MAX).and_then(filter_list),
+            Kind::Name(values) => self.number_name(values, value),
             _ => None,
         };
         match word {
@@ -154,11 +156,36 @@ impl<'a> Decoder<'a, '_> {
     }
 
     fn syscall(&mut self, field: Field<'a>, at: Place) -> bool {
-        let item = self.readable(field.value, field.form, Kind::Syscall);
-        if let (Text::Static(name), None) = (item.text, self.syscall) {
-            self.syscall = Some(name);
+        let call = decimal(field.value, u64::MAX).and_then(|nr| self.arch?.syscall(nr));
+        self.call = self.call.or(call);
+        if let Some(call) = call {
+            return self.document.put_static(at, call.name);
+        }
+        let item = self.raw_item(field.value);
+        self.document.put(at, item)
+    }
+
+    /// An operation of io_uring means what the syscall of its name means.
+    fn operation(&mut self, field: Field<'a>, at: Place) -> bool {
+        let item = self.readable(field.value, field.form, Kind::UringOp);
+        if let Text::Static(name) = item.text {
+            self.call = self.call.or_else(|| pyaudit_knowledge::syscall(name));
         }
         self.document.put(at, item)
+    }
+
+    /// A value that keeps its place and has its meaning beside it.
+    fn explained(&mut self, field: Field<'a>, known: &'static Known) -> bool {
+        let item = self.readable(field.value, field.form, known.kind);
+        if !self.document.put(known.place, item) {
+            return false;
+        }
+        let mut words = std::mem::take(&mut self.words);
+        words.clear();
+        self.field_words(known.kind, field.value, &mut words);
+        self.document.put_list(known.beside, &words);
+        self.words = words;
+        true
     }
 
     fn id(&mut self, field: Field<'a>, known: &'static Known, enriched: Option<&'a [u8]>) -> bool {
@@ -167,12 +194,15 @@ impl<'a> Decoder<'a, '_> {
             return false;
         }
         if let Some(name) = self.id_name(field, known.kind, enriched) {
-            self.document.put(known.name_place, name);
+            self.document.put(known.beside, name);
+            if known.kind == Kind::Uid {
+                self.relate_user(name);
+            }
         }
         true
     }
 
-    fn id_name(&mut self, field: Field<'a>, kind: Kind, enriched: Option<&'a [u8]>) -> Option<TextItem> {
+    pub(super) fn id_name(&mut self, field: Field<'a>, kind: Kind, enriched: Option<&'a [u8]>) -> Option<TextItem> {
         match kind {
             Kind::Uid => self.name_of(field.value, enriched, NameKind::User),
             Kind::Gid => self.name_of(field.value, enriched, NameKind::Group),
@@ -324,5 +354,10 @@ impl<'a> Decoder<'a, '_> {
         let item = self.readable(field.value, field.form, kind);
         path.entries.push((key(Suffix::None), item));
         path.entries.extend(self.id_name(field, kind, enriched).map(|name| (key(Suffix::Name), name)));
+        if let Kind::Values(_) = kind {
+            let mut words = Vec::new();
+            self.field_words(kind, field.value, &mut words);
+            path.entries.extend(self.joined(&words).map(|text| (key(Suffix::Decoded), text)));
+        }
     }
 }

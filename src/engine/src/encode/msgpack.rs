@@ -53,9 +53,9 @@ impl Encoding for Msgpack<'_> {
         self.out.extend_from_slice(suffix.as_bytes());
     }
 
-    fn text(&mut self, text: &str) {
+    fn text(&mut self, text: &[u8]) {
         self.text_head(text.len());
-        self.out.extend_from_slice(text.as_bytes());
+        self.out.extend_from_slice(text);
     }
 
     fn number(&mut self, number: i64) {
@@ -108,8 +108,8 @@ mod tests {
         assert_eq!(bytes(|m| m.map(15)), [0x8f]);
         assert_eq!(bytes(|m| m.map(16)), [0xde, 0, 16]);
         assert_eq!(bytes(|m| m.list(70_000)), [0xdd, 0, 1, 0x11, 0x70]);
-        assert_eq!(bytes(|m| m.text(&"a".repeat(31)))[0], 0xbf);
-        assert_eq!(bytes(|m| m.text(&"a".repeat(32)))[..2], [0xd9, 32]);
-        assert_eq!(bytes(|m| m.text(&"a".repeat(256)))[..3], [0xda, 1, 0]);
+        assert_eq!(bytes(|m| m.text("a".repeat(31).as_bytes()))[0], 0xbf);
+        assert_eq!(bytes(|m| m.text("a".repeat(32).as_bytes()))[..2], [0xd9, 32]);
+        assert_eq!(bytes(|m| m.text("a".repeat(256).as_bytes()))[..3], [0xda, 1, 0]);
     }
 }

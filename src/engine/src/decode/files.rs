@@ -1,0 +1,256 @@
+//! The file of an event: which PATH record it is, and what it says.
+
+use pyaudit_knowledge::{path_key, place, Kind, PathChoice, Place, FILE_TYPES, FILE_TYPE_MASK, PERMISSIONS_MASK};
+
+use super::words::parse;
+use super::Decoder;
+use crate::document::{PathObject, Suffix, Text, TextItem};
+use crate::header::decimal;
+
+/// How good a candidate a PATH record is, by its nametype; the lower the better.
+fn rank(nametype: &[u8]) -> u8 {
+    match nametype {
+        // Looked up in vain: the name is right, there is no file.
+        b"UNKNOWN" => 1,
+        // The directory of another.
+        b"PARENT" => 2,
+        _ => 0,
+    }
+}
+
+/// A value of a PATH record.
+fn entry(path: &PathObject, key: u8) -> Option<TextItem> {
+    suffixed(path, key, Suffix::None)
+}
+
+fn suffixed(path: &PathObject, key: u8, suffix: Suffix) -> Option<TextItem> {
+    path.entries.iter().find(|(found, _)| found.index == key && found.suffix == suffix).map(|(_, item)| *item)
+}
+
+impl Decoder<'_, '_> {
+    fn bytes(&self, item: TextItem) -> &[u8] {
+        self.document.bytes(&self.event.bytes, item.text)
+    }
+
+    fn nametype(&self, path: &PathObject) -> &[u8] {
+        entry(path, path_key::NAMETYPE).map_or(b"", |item| self.bytes(item))
+    }
+
+    /// The lowest item of those that a test lets through.
+    fn lowest(&self, mut test: impl FnMut(&PathObject) -> bool) -> Option<usize> {
+        let item = |path: &PathObject| {
+            let number = entry(path, path_key::ITEM).and_then(|item| decimal(self.bytes(item), u64::MAX));
+            number.unwrap_or(u64::MAX)
+        };
+        let paths = self.document.paths.iter().enumerate();
+        paths.filter(|(_, path)| test(path)).min_by_key(|(i, path)| (item(path), *i)).map(|(i, _)| i)
+    }
+
+    fn object(&self) -> Option<usize> {
+        let best = self.document.paths.iter().map(|path| rank(self.nametype(path))).min()?;
+        self.lowest(|path| rank(self.nametype(path)) == best)
+    }
+
+    fn of_type(&self, nametype: &[u8]) -> Option<usize> {
+        self.lowest(|path| self.nametype(path) == nametype)
+    }
+
+    /// The PATH record that is the event's file, and the other one, whatever order they came in.
+    fn choose(&self, choice: PathChoice) -> (Option<usize>, Option<usize>) {
+        match choice {
+            PathChoice::None => (None, None),
+            PathChoice::First => (self.lowest(|_| true), None),
+            PathChoice::Object => (self.object(), None),
+            PathChoice::Second => {
+                let first = self.object();
+                let after = |path: &PathObject| {
+                    let is_first = first.is_some_and(|first| std::ptr::eq(path, &raw const self.document.paths[first]));
+                    rank(self.nametype(path)) < 2 && !is_first
+                };
+                (self.lowest(after).or(first), None)
+            }
+            PathChoice::Created => {
+                let made = self.of_type(b"CREATE");
+                (made.or_else(|| self.object()), made.and_then(|_| self.of_type(b"NORMAL")))
+            }
+            PathChoice::Deleted => {
+                let removed = self.of_type(b"DELETE");
+                (removed.or_else(|| self.object()), removed.and_then(|_| self.of_type(b"CREATE")))
+            }
+        }
+    }
+
+    /// Fills `file.*`; gives the type of the file, as its mode has it.
+    pub(super) fn file(&mut self, choice: PathChoice) -> Option<&'static str> {
+        let (chosen, other) = self.choose(choice);
+        if let Some(name) = other.and_then(|index| entry(&self.document.paths[index], path_key::NAME)) {
+            let path = self.full_path(name);
+            self.document.put(place::FILE_TARGET_PATH, path);
+        }
+        let path = &self.document.paths[chosen?];
+        let name = entry(path, path_key::NAME);
+        let copies: [(Place, Option<TextItem>); 6] = [
+            (place::FILE_DEVICE, entry(path, path_key::DEV)),
+            (place::FILE_INODE, entry(path, path_key::INODE)),
+            (place::FILE_UID, entry(path, path_key::OUID)),
+            (place::FILE_GID, entry(path, path_key::OGID)),
+            (place::FILE_OWNER, suffixed(path, path_key::OUID, Suffix::Name)),
+            (place::FILE_GROUP, suffixed(path, path_key::OGID, Suffix::Name)),
+        ];
+        let mode = entry(path, path_key::MODE).and_then(|item| parse(pyaudit_knowledge::Base::Octal, self.bytes(item)));
+        for (at, item) in copies {
+            if let Some(item) = item {
+                self.document.put(at, item);
+            }
+        }
+        if let Some(name) = name {
+            self.file_name(name);
+        }
+        let mode = mode?;
+        let start = self.document.scratch.len();
+        let digits = [9, 6, 3, 0].map(|shift| b'0' + ((mode & PERMISSIONS_MASK) >> shift & 7) as u8);
+        self.document.scratch.extend_from_slice(&digits);
+        let text = self.document.kept_since(start);
+        self.document.put(place::FILE_MODE, TextItem { text, lossy: false });
+        FILE_TYPES.iter().find(|(bits, ..)| *bits == mode & FILE_TYPE_MASK).map(|(_, _, name)| *name)
+    }
+
+    fn file_name(&mut self, name: TextItem) {
+        if self.bytes(name).is_empty() {
+            // The file was given by its descriptor (AT_EMPTY_PATH).
+            return;
+        }
+        let path = self.full_path(name);
+        self.document.put(place::FILE_PATH, path);
+        // The exact bytes are beside the path.
+        let path = self.document.readable(&self.event.bytes, path);
+        let bytes = self.bytes(path);
+        let base = bytes.iter().rposition(|&b| b == b'/').map_or(0, |slash| slash + 1);
+        let dot = bytes[base..].iter().rposition(|&b| b == b'.').filter(|&dot| dot > 0).map(|dot| base + dot + 1);
+        let length = bytes.len();
+        let part = |from: usize| Some(TextItem { text: tail(path.text, from, length)?, lossy: false });
+        if base < length {
+            part(base).map(|item| self.document.put(place::FILE_NAME, item));
+        }
+        if let Some(dot) = dot.filter(|&dot| dot < length) {
+            part(dot).map(|item| self.document.put(place::FILE_EXTENSION, item));
+        }
+    }
+
+    /// A name as an absolute path without detours: a rule on a path must see through `../etc/shadow`. Links in between
+    /// may lead elsewhere; `auditd.paths` has the name as it was given.
+    fn full_path(&mut self, name: TextItem) -> TextItem {
+        let bytes = self.bytes(name);
+        let absolute = bytes.starts_with(b"/");
+        if absolute && !has_detour(bytes) || is_no_path(bytes) {
+            return name;
+        }
+        let start = self.document.scratch.len();
+        if !absolute {
+            let Some(cwd) = self.text(place::PROCESS_WORKING_DIRECTORY) else { return name };
+            if !self.bytes(cwd).starts_with(b"/") || !self.is_relative_to_cwd() {
+                return name;
+            }
+            self.append(cwd);
+            self.document.scratch.push(b'/');
+        }
+        self.append(name);
+        let end = without_detours(&mut self.document.scratch[start..]);
+        self.document.scratch.truncate(start + end);
+        let text = self.document.kept_since(start);
+        self.document.item(&self.event.bytes, text)
+    }
+
+    /// Whether relative names start at the working directory: not if the syscall was given another one, and not the
+    /// names of message queues.
+    fn is_relative_to_cwd(&self) -> bool {
+        let Some(call) = self.call else { return true };
+        if call.name.starts_with("mq_") {
+            return false;
+        }
+        let directories = call.arguments.iter().filter(|argument| match argument.kind {
+            Kind::Values(values) => values.name == "dirfd",
+            _ => false,
+        });
+        let decoded =
+            [place::AUDITD_DECODED_A0, place::AUDITD_DECODED_A1, place::AUDITD_DECODED_A2, place::AUDITD_DECODED_A3];
+        let at_cwd = |at: Place| {
+            let words = self.document.list(at);
+            words.iter().flatten().any(|item| matches!(item.text, Text::Static("AT_FDCWD")))
+        };
+        directories.into_iter().all(|argument| at_cwd(decoded[usize::from(argument.index)]))
+    }
+}
+
+/// The end of a text from an offset on.
+fn tail(text: Text, from: usize, length: usize) -> Option<Text> {
+    let rest = (length - from) as u32;
+    match text {
+        Text::Raw { at, .. } => Some(Text::Raw { at: at + from as u32, length: rest }),
+        Text::Scratch { at, .. } => Some(Text::Scratch { at: at + from as u32, length: rest }),
+        Text::Static(text) => text.get(from..).map(Text::Static),
+    }
+}
+
+/// Names of things that are in no directory: `pipe:[123]`, `socket:[456]`, `anon_inode:[eventpoll]`; the empty name.
+fn is_no_path(name: &[u8]) -> bool {
+    name.is_empty() || name.ends_with(b"]") && name.windows(2).any(|pair| pair == b":[")
+}
+
+/// Whether a path holds an empty part, `.` or `..`, or ends with `/`.
+fn has_detour(path: &[u8]) -> bool {
+    let parts = path.strip_prefix(b"/").unwrap_or(path);
+    !parts.is_empty() && parts.split(|&b| b == b'/').any(|part| matches!(part, b"" | b"." | b".."))
+}
+
+/// Takes empty parts, `.` and `..` out of an absolute path, in place; gives the new length.
+fn without_detours(path: &mut [u8]) -> usize {
+    let (mut read, mut write) = (0, 0);
+    while read < path.len() {
+        let end = path[read..].iter().position(|&b| b == b'/').map_or(path.len(), |slash| read + slash);
+        match &path[read..end] {
+            b"" | b"." => {}
+            b".." => write = path[..write].iter().rposition(|&b| b == b'/').unwrap_or(0),
+            _ => {
+                path[write] = b'/';
+                path.copy_within(read..end, write + 1);
+                write += 1 + end - read;
+            }
+        }
+        read = end + 1;
+    }
+    if write == 0 {
+        path[0] = b'/';
+        return 1;
+    }
+    write
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn detours_are_taken_out() {
+        for (path, plain) in [
+            ("/tmp/../etc/shadow", "/etc/shadow"),
+            ("/a//b/./c/", "/a/b/c"),
+            ("/../..", "/"),
+            ("/..a/.b", "/..a/.b"),
+            ("/", "/"),
+            ("/a/b/../../c", "/c"),
+        ] {
+            let mut bytes = path.as_bytes().to_vec();
+            let length = without_detours(&mut bytes);
+            assert_eq!(std::str::from_utf8(&bytes[..length]).unwrap(), plain);
+        }
+        assert!(has_detour(b"/tmp/../etc") && has_detour(b"/a//b") && has_detour(b"/."));
+        assert!(!has_detour(b"/etc/passwd") && !has_detour(b"/") && has_detour(b"/etc/"));
+    }
+
+    #[test]
+    fn things_without_a_directory() {
+        assert!(is_no_path(b"pipe:[123]") && is_no_path(b"") && is_no_path(b"anon_inode:[eventpoll]"));
+        assert!(!is_no_path(b"a]") && !is_no_path(b"x"));
+    }
+}
