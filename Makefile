@@ -38,6 +38,7 @@ lint: dev ## every static check
 	$(BIN)/mypy
 	MYPYPATH=src $(BIN)/stubtest audisp_pyaudit._engine
 	$(BIN)/python src/knowledge/document.py --check
+	$(BIN)/python src/knowledge/index_template.py --check
 	cd src && cargo fmt --check
 	cd src && cargo clippy --locked --all-targets -- -D warnings
 
