@@ -97,16 +97,19 @@ class Missing:
     why: str
 
 
-def all_contenders() -> list[Contender | Missing]:
-    """Everybody, ours first."""
-    return [_ours("json"), _ours("msgpack"), _laurel("release"), _laurel("sid"), _auparse()]
-
-
-def _ours(framing: str) -> Contender | Missing:
-    name = f"audisp-pyaudit-{framing}"
+def all_contenders(earlier: Path | None = None) -> list[Contender | Missing]:
+    """Everybody, ours first, followed by `earlier`, the command of another version of ours."""
     command = Path(sys.executable).parent / "audisp-pyaudit"
+    ours = [_ours(command, "", "json"), _ours(command, "", "msgpack")]
+    if earlier:
+        ours += [_ours(earlier.absolute(), "earlier-", "json"), _ours(earlier.absolute(), "earlier-", "msgpack")]
+    return [*ours, _laurel("release"), _laurel("sid"), _auparse()]
+
+
+def _ours(command: Path, prefix: str, framing: str) -> Contender | Missing:
+    name = f"{prefix}audisp-pyaudit-{framing}"
     if not command.exists():
-        return Missing(name, f"{command.name} is not in this Python's environment; `make dev` builds it")
+        return Missing(name, f"{command} is not there; `make dev` builds it")
 
     def prepare(folder: Path) -> Launch:
         output, config = folder / "out", folder / "ours.toml"

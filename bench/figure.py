@@ -69,6 +69,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=float, default=200, metavar="MiB", help="of the log")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", action="append", metavar="NAME", help="contenders whose name begins so; repeatable")
+    parser.add_argument("--earlier", type=Path, metavar="COMMAND", help="another version's audisp-pyaudit, too")
     parser.add_argument("--format", choices=("enriched", "raw"), default="enriched", help="log_format of the log")
     parser.add_argument("--rate", type=int, default=10_000, help="events per second of the paced runs; 0: none")
     parser.add_argument("--work", type=Path, help="folder for the log and the output; default: memory if there is room")
@@ -98,7 +99,7 @@ def _memory_free() -> int:
 def _figure(arguments: argparse.Namespace, folder: Path) -> int:
     paths = arguments.vectors or default_vectors()
     chosen: list[Contender] = []
-    for each in all_contenders():
+    for each in all_contenders(arguments.earlier):
         if arguments.only and not any(each.name.startswith(name) for name in arguments.only):
             continue
         if isinstance(each, Missing):
