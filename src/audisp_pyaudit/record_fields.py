@@ -8,6 +8,11 @@ from collections.abc import Mapping
 
 _IDS = "auid uid gid euid suid fsuid egid sgid fsgid"
 
+# What the kernel's security modules share (security/lsm_audit.c).
+_LSM = (
+    "path name dev ino ioctlcmd lport fport laddr faddr saddr src daddr dest netif opid ocomm key_serial key_desc kmod"
+)
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -42,6 +47,8 @@ CLOSED: Mapping[str, frozenset[str]] = {
     "NETFILTER_CFG": _words("table family entries op pid subj comm"),
     "URINGOP": _words(f"uring_op success exit items ppid pid {_IDS} subj key"),
     "LOGIN": _words("pid uid subj old-auid auid tty old-ses ses res"),
+    "LANDLOCK_ACCESS": _words(f"domain blockers {_LSM}"),
+    "LANDLOCK_DOMAIN": _words("domain status mode pid uid exe comm denials"),
     "EOE": frozenset(),
 }
 

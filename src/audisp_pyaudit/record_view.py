@@ -12,8 +12,9 @@ What the document cannot say, and what stands here instead:
 - which word said that there is nothing: see `record_fields.UNSET`;
 - NULs of a process title, which are blanks in the document;
 - which of several EXECVE records had an argument: all are in the first;
-- which of several records of one type had a field of a fixed place: the first;
-- which of two records had a value and which said that there is nothing: the first has the value, but for `key`.
+- which of several records of one type spoke for the event: it comes first of them;
+- which of two records of different types had a value and which said that there is nothing: the first has the value, but
+  for `key`.
 """
 
 import base64
@@ -42,12 +43,31 @@ def records(document: Document, *, number: bool = False) -> list[Record]:
             only by case and the columns of many stores do not.
 
     Returns:
-        One dict per record, in order of arrival; empty for documents that are no audit events.
+        One dict per record, in order of arrival; empty for documents that are no audit events. Of a document that was
+        cut down there is what it still says; null is the same as absent.
+
+    Raises:
+        ValueError: it is no document of ours: something is of another type.
     """
-    auditd = document.get("auditd", {})
+    try:
+        return _records(_without_nulls(document), number=number)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"not a document of audisp-pyaudit: {error!r}") from error
+
+
+def _without_nulls(document: Document) -> Document:
+    """The document without what stores write for absent; nulls in lists stay, they have a place."""
+    return {
+        key: _without_nulls(value) if isinstance(value, Mapping) else value
+        for key, value in document.items()
+        if value is not None
+    }
+
+
+def _records(document: Document, *, number: bool) -> list[Record]:
     if document.get("event", {}).get("kind") != "event":
         return []
-    found = [{"type": str(kind).upper()} for kind in auditd.get("record_types", [])]
+    found = [{"type": str(kind).upper()} for kind in document.get("auditd", {}).get("record_types", [])]
     view = _View(found, document)
     view.fill()
     if not number:
@@ -63,12 +83,14 @@ class _View:
     def __init__(self, found: list[Record], document: Document) -> None:
         self.found = found
         self.document = document
-        self.auditd: Document = document["auditd"]
+        self.auditd: Document = document.get("auditd", {})
         self.arch = str(self.auditd.get("data", {}).get("arch", ""))
         # The engine reads the SYSCALL record first, then by rising type; it gives first come, first served.
         numbers = _type_numbers()
+        kinds = [record["type"] for record in found]
+        # Of several records of a type one spoke for the event; the others are in auditd.records, whole.
         self.order = sorted(
-            range(len(found)),
+            (i for i, kind in enumerate(kinds) if kind in {"PATH", "EXECVE"} or kinds.index(kind) == i),
             key=lambda i: (found[i]["type"] != "SYSCALL", numbers.get(found[i]["type"], len(numbers)), i),
         )
 
@@ -101,16 +123,19 @@ class _View:
         """Fields that had no place: the document says which type of record they are of."""
         held: dict[str, list[Document]] = {}
         for entry in self.auditd.get("records", []):
-            held.setdefault(str(entry["type"]).upper(), []).append(entry)
+            if "type" in entry:
+                held.setdefault(str(entry["type"]).upper(), []).append(entry)
         for kind, entries in held.items():
-            # The first record of a type found most places free: those that did not are the last ones.
+            # The first record of a type may have found all places free.
             mine = [record for record in self.found if record["type"] == kind][-len(entries) :]
             for record, entry in zip(mine, entries, strict=False):
                 self._rest_of(record, entry)
 
     def _rest_of(self, record: Record, entry: Document) -> None:
         last = ""
-        for pair in entry["fields"]:
+        for pair in entry.get("fields", []):
+            if not {"name", "value"} <= pair.keys():
+                continue
             name, value = _exact(pair, "name"), _exact(pair, "value")
             if last and name == f"{last}_name":
                 record[last.upper()] = value
@@ -151,7 +176,8 @@ class _View:
             name = f"{key}_name"
             yield written, _exact(data, key), _exact(data, name) if name in data and _field_of(name) is None else None
         if "socket" in data:
-            yield "saddr", _saddr(data["socket"], big_endian=_is_big_endian(self.arch)), None
+            saddr = _saddr(data["socket"], big_endian=_is_big_endian(self.arch))
+            yield from [("saddr", saddr, None)] if saddr else []
         if "result" in self.auditd:
             self._result(str(self.auditd["result"]))
 
@@ -195,7 +221,7 @@ class _View:
     def _unset_elsewhere(self) -> None:
         """A field that was unset is named once; records that always write it and have it not had it unset too."""
         for field in self.auditd.get("unset", []):
-            for record in self.found:
+            for record in (self.found[i] for i in self.order):
                 always = CLOSED.get(record["type"]) or ALWAYS.get(record["type"], frozenset())
                 if field in always and field not in record:
                     record[field] = _nothing(field)
@@ -284,9 +310,12 @@ def _context(holder: Document, prefix: str) -> str:
 
 
 def _saddr(socket: Document, *, big_endian: bool) -> str:
-    """The hex of a socket address, as far as the document took it apart; else as it came."""
+    """The hex of a socket address, as far as the document took it apart; else as it came. Empty if not all is there."""
     if "saddr" in socket:
         return str(socket["saddr"])
+    needed = {"ipv4": {"addr"}, "ipv6": {"addr"}, "netlink": {"pid", "groups"}}.get(str(socket.get("family")), set())
+    if not {"family", *needed} <= socket.keys():
+        return ""
     order: Any = "big" if big_endian else "little"
     numbers = {"unix": 1, "ipv4": 2, "ipv6": 10, "netlink": 16}
     family = numbers.get(str(socket["family"])) or int(str(socket["family"]))

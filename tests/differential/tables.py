@@ -37,6 +37,7 @@ class Arch(NamedTuple):
     errno: str
     endian: str
     family: str
+    is_64_bit: bool
 
 
 class Kind(NamedTuple):
@@ -61,6 +62,14 @@ class Argument(NamedTuple):
     kind: str
     # The argument and the names of its meaning, one of which has to be there.
     when: tuple[int, frozenset[str]] | None
+    # `*`, `64`, or `!` and the machines where something else is in this register.
+    on: str
+
+    def is_on(self, arch: Arch) -> bool:
+        """Whether a machine has it there."""
+        if self.on.startswith("!"):
+            return arch.name not in self.on[1:].split(",")
+        return self.on == "*" or arch.is_64_bit
 
 
 @cache
@@ -79,7 +88,8 @@ def beside() -> frozenset[str]:
 @cache
 def arches() -> dict[int, Arch]:
     """Architectures by AUDIT_ARCH number."""
-    return {int(number, 16): Arch(*row) for number, *row in places.rows("arches.tsv")}
+    rows = ((int(number, 16), row) for number, *row in places.rows("arches.tsv"))
+    return {number: Arch(row[0], row[1], row[2], row[3], row[4], bool(number & 0x8000_0000)) for number, row in rows}
 
 
 @cache
@@ -104,12 +114,12 @@ def values(kind: str, family: str) -> tuple[Value, ...]:
 def arguments() -> dict[tuple[str, int], tuple[Argument, ...]]:
     """What the arguments of syscalls are, by syscall and number."""
     found: dict[tuple[str, int], tuple[Argument, ...]] = {}
-    for syscall, index, kind, when in places.rows("arguments.tsv"):
+    for syscall, index, kind, when, on in places.rows("arguments.tsv"):
         condition = None
         if when != "-":
             other, _, meant = when.partition(":")
             condition = (int(other[1:]), frozenset(meant.split(",")))
-        found[syscall, int(index)] = (*found.get((syscall, int(index)), ()), Argument(kind, condition))
+        found[syscall, int(index)] = (*found.get((syscall, int(index)), ()), Argument(kind, condition, on))
     return found
 
 
@@ -156,14 +166,16 @@ def words(kind: str, number: int, family: str) -> list[str]:
     return [*found, *([f"{left:#x}"] if left else [])] if found else []
 
 
-def kind_of_argument(syscall: str, index: int, raw: list[int], family: str) -> str | None:
+def kind_of_argument(syscall: str, index: int, raw: list[int], arch: Arch) -> str | None:
     """What an argument of a syscall is; None if that is not known."""
     for argument in arguments().get((syscall, index), ()):
+        if not argument.is_on(arch):
+            continue
         if argument.when is None:
             return argument.kind
         other, meant = argument.when
-        kind = kind_of_argument(syscall, other, raw, family)
-        if kind is not None and meant & set(words(kind, raw[other], family)):
+        kind = kind_of_argument(syscall, other, raw, arch)
+        if kind is not None and meant & set(words(kind, raw[other], arch.family)):
             return argument.kind
     return None
 
@@ -187,12 +199,17 @@ class Call(NamedTuple):
     """A call of a syscall, and its arguments."""
 
     syscall: str
-    family: str
+    arch: Arch
     raw: list[int]
 
     def kind_of(self, name: str) -> str | None:
         """What an argument (`a0` ...) is."""
-        return kind_of_argument(self.syscall, int(name[1]), self.raw, self.family)
+        return kind_of_argument(self.syscall, int(name[1]), self.raw, self.arch)
+
+    @property
+    def has_16_bit_ids(self) -> bool:
+        """Whether there is another syscall for ids of 32 bits."""
+        return f"{self.syscall}32" in numbers(f"syscalls/{self.arch.syscalls}.tsv").values()
 
 
 def call_of(line: bytes, document: Document, record_type: str, name: str) -> Call | None:
@@ -202,7 +219,7 @@ def call_of(line: bytes, document: Document, record_type: str, name: str) -> Cal
     arch, data = arch_of(line, document), document["auditd"].get("data", {})
     if record_type == "socketcall" and name in ARGUMENTS and arch is not None and "a0" in data:
         meant = words("socket_call", int(data["a0"], 16), arch.family)
-        return Call(meant[0], arch.family, _raw_arguments(line)) if meant else None
+        return Call(meant[0], arch, _raw_arguments(line)) if meant else None
     return None
 
 
@@ -211,7 +228,7 @@ def _call(line: bytes) -> Call | None:
     arch = arches().get(parse("hex", raw_value(line, "arch") or "") or 0)
     number = parse("dec", raw_value(line, "syscall") or "")
     syscall = None if arch is None or number is None else numbers(f"syscalls/{arch.syscalls}.tsv").get(number)
-    return None if arch is None or syscall is None else Call(syscall, arch.family, _raw_arguments(line))
+    return None if arch is None or syscall is None else Call(syscall, arch, _raw_arguments(line))
 
 
 def _raw_arguments(line: bytes) -> list[int]:
@@ -228,6 +245,8 @@ def meaning(line: bytes, document: Document, record_type: str, name: str) -> lis
     if record_type in {"syscall", "socketcall"} and name in ARGUMENTS:
         call = call_of(line, document, record_type, name)
         kind, number = (call and call.kind_of(name)) or "text", parse("hex", text)
+        if call and number is not None and kind in {"uid", "gid"} and call.has_16_bit_ids:
+            number = UNSET if number & 0xFFFF == 0xFFFF else number & 0xFFFF
     else:
         number = parse(kinds()[kind].base, text) if kind else None
     tables = {

@@ -91,24 +91,41 @@ def differences(name: str) -> Iterator[str]:
     for document, lines in events(name):
         view = audisp_pyaudit.records(document, number=True)
         assert len(view) == len(lines)
-        for record, line in zip(view, lines, strict=True):
-            kind = record["type"]
-            left = {key for key in record if key not in NO_FIELDS and key == key.lower()}
-            once = Counter(field for field, _ in fields_of(line))
-            for field, value in fields_of(line):
-                if kind == "EXECVE" and (field.endswith("_len") or "[" in field or kind_count(view, kind) > 1):
-                    left -= {field.partition("[")[0].removesuffix("_len")}
-                    continue
-                if once[field] > 1 or value == "":
-                    left.discard(field)  # a dict has one value of a name
-                    continue
-                shown = record.get("res" if field == "result" else field)
-                left -= {field, "res" if field == "result" else field}
-                written = plain(kind, field, value)
-                if not same(field, written, shown):
-                    yield f"{kind} {field}: record {written!r}, view {shown!r}"
-            if kind != "EXECVE":
-                yield from (f"{kind} {field}: not in the record, view {record[field]!r}" for field in sorted(left))
+        for record, line in pairs(view, lines):
+            yield from between(record, line, parts=kind_count(view, "EXECVE") > 1)
+
+
+def between(record: Record, line: bytes, *, parts: bool) -> Iterator[str]:
+    """What a record of the view and a line do not both say; `parts`: the arguments are in several records."""
+    kind = record["type"]
+    left = {key for key in record if key not in NO_FIELDS and key == key.lower()}
+    once = Counter(field for field, _ in fields_of(line))
+    for field, value in fields_of(line):
+        if kind == "EXECVE" and (field.endswith("_len") or "[" in field or parts):
+            left -= {field.partition("[")[0].removesuffix("_len")}
+            continue
+        if once[field] > 1 or value == "":
+            left.discard(field)  # a dict has one value of a name
+            continue
+        shown = record.get("res" if field == "result" else field)
+        left -= {field, "res" if field == "result" else field}
+        written = plain(kind, field, value)
+        if not same(field, written, shown):
+            yield f"{kind} {field}: record {written!r}, view {shown!r}"
+    if kind != "EXECVE":
+        yield from (f"{kind} {field}: not in the record, view {record[field]!r}" for field in sorted(left))
+
+
+def pairs(view: list[Record], lines: list[bytes]) -> Iterator[tuple[Record, bytes]]:
+    """Records and their lines: in order, but that of several of a type the one that spoke for the event is first."""
+    for kind in dict.fromkeys(record["type"] for record in view):
+        places = [i for i, record in enumerate(view) if record["type"] == kind]
+        own = [lines[i] for i in places]
+        if kind not in {"PATH", "EXECVE"}:
+            spoke = next((line for line in own if not list(between(view[places[0]], line, parts=False))), own[0])
+            own.remove(spoke)
+            own.insert(0, spoke)
+        yield from zip((view[i] for i in places), own, strict=True)
 
 
 def kind_count(view: list[Record], kind: str) -> int:
@@ -166,3 +183,40 @@ def test_bytes_come_back() -> None:
     """Names that are no text are exact in the view too."""
     names = [record["name"] for record in view_of("file-names-bytes") if record["type"] == "PATH" and "name" in record]
     assert any(b"\xff" in name.encode("utf-8", "surrogateescape") for name in names)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"event": {"kind": "event"}},
+        {"event": {"kind": "event"}, "auditd": None, "process": None, "tags": None},
+        {"event": {"kind": "event"}, "auditd": {"record_types": ["sockaddr"], "data": {"socket": {"family": "ipv4"}}}},
+        {"event": {"kind": "event"}, "auditd": {"record_types": ["avc"], "records": [{}, {"type": "avc"}]}},
+        {"event": {"kind": "event"}, "auditd": {"record_types": ["avc"], "records": [{"type": "avc", "fields": [{}]}]}},
+    ],
+)
+def test_what_is_left_of_a_document_is_shown(document: dict[str, Any]) -> None:
+    """Somebody who keeps only some fields can still run rules on them; a store's null is no error."""
+    types = ((document["auditd"] or {}) if "auditd" in document else {}).get("record_types", [])
+    assert [record["type"] for record in audisp_pyaudit.records(document)] == [each.upper() for each in types]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"event": []},
+        {"event": {"kind": "event"}, "auditd": "x"},
+        {"event": {"kind": "event"}, "auditd": {"record_types": ["path"], "paths": [1]}},
+    ],
+)
+def test_what_is_no_document_is_said_to_be_none(document: dict[str, Any]) -> None:
+    """A program has one kind of error to expect, which says what is wrong."""
+    with pytest.raises(ValueError, match="not a document of audisp-pyaudit"):
+        audisp_pyaudit.records(document)
+
+
+def test_the_domain_of_a_first_denial_has_its_own_fields() -> None:
+    """A rule on new Landlock domains finds them, also where the denial is in the same event."""
+    denied, domain, *_ = view_of("landlock-first-denial")
+    assert {"status", "mode", "pid"} & denied.keys() == set()
+    assert (domain["status"], domain["mode"], domain["pid"]) == ("allocated", "enforcing", "300")

@@ -127,9 +127,34 @@ struct Decoder<'a, 'd> {
 /// One record while it is read.
 #[derive(Clone, Copy)]
 struct Current<'a> {
+    /// Where its fields without a place are listed.
     position: usize,
     record: &'a Record,
     type_name: &'static str,
+    /// Another record of this type speaks for the event.
+    again: bool,
+}
+
+/// When a record is read, and as what.
+#[derive(Clone, Copy)]
+struct Turn {
+    index: usize,
+    position: usize,
+    again: bool,
+}
+
+/// How much a record of a mandatory access control says: denied, denied in words only, let through.
+///
+/// Neither a blank nor a quote can stand in what a user names: such names are written in hex.
+fn severity(body: &[u8]) -> u8 {
+    let holds = |text: &[u8]| body.windows(text.len()).any(|window| window == text);
+    let denied = holds(b"avc:  denied ") || holds(b"apparmor=\"DENIED\"") || holds(b"apparmor=\"KILLED\"");
+    match denied {
+        true if !holds(b" permissive=1") => 0,
+        true => 1,
+        false if holds(b"apparmor=\"ALLOWED\"") => 1,
+        false => 2,
+    }
 }
 
 impl<'a> Decoder<'a, '_> {
@@ -200,32 +225,68 @@ impl<'a> Decoder<'a, '_> {
     }
 
     fn records(&mut self) {
-        let mut order: Vec<usize> = (0..self.event.records.len()).collect();
-        order.sort_by_key(|&i| {
-            let number = self.event.records[i].number();
-            (number != types::SYSCALL, number)
-        });
-        let leads = |&&i: &&usize| self.event.records[i].known.is_none_or(|known| known.leads);
-        if let Some(&leader) = order.iter().find(leads).or(order.first()) {
-            let name = self.type_text(&self.event.records[leader]);
+        let order = self.order();
+        let leads = |turn: &&Turn| self.event.records[turn.index].known.is_none_or(|known| known.leads);
+        if let Some(leader) = order.iter().find(leads).or(order.first()) {
+            let name = self.type_text(&self.event.records[leader.index]);
             let item = self.document.item(&self.event.bytes, name);
             self.document.put(place::AUDITD_MESSAGE_TYPE, item);
         }
         let mut fields = Vec::new();
-        for position in order {
+        for turn in order {
             fields.clear();
-            self.record(position, &mut fields);
+            self.record(turn, &mut fields);
         }
     }
 
-    fn record(&mut self, position: usize, fields: &mut Vec<Field<'a>>) {
-        let record = &self.event.records[position];
+    /// The order in which records are read: the SYSCALL record first, then by type.
+    ///
+    /// Of several records of one type one speaks for the event; the others are listed whole, so that what is said in
+    /// one place was said by one record. It takes the first position of its type in that list.
+    fn order(&self) -> Vec<Turn> {
+        let records = &self.event.records;
+        let mut order: Vec<Turn> =
+            (0..records.len()).map(|index| Turn { index, position: index, again: false }).collect();
+        let unknown = |record: &Record| record.known.is_none().then(|| &self.event.bytes[range(record.type_text)]);
+        let kind = |turn: &Turn| {
+            let number = records[turn.index].number();
+            (number != types::SYSCALL, number, unknown(&records[turn.index]))
+        };
+        order.sort_by(|one, other| kind(one).cmp(&kind(other)));
+        for group in order.chunk_by_mut(|one, other| kind(one) == kind(other)) {
+            // Each PATH is an object of its own, and the EXECVE records are parts of one.
+            if group.len() > 1 && !matches!(records[group[0].index].number(), types::PATH | types::EXECVE) {
+                self.elect(group);
+            }
+        }
+        order
+    }
+
+    /// Puts the record that speaks for others of its type first: what was denied before what was let through, and then
+    /// one that does not depend on the order in which they came.
+    fn elect(&self, group: &mut [Turn]) {
+        let rank = |turn: &Turn| {
+            let record = &self.event.records[turn.index];
+            let body = split_enriched(&self.event.bytes[record.body as usize..record.line.1 as usize]).0;
+            (severity(body), body.len(), body)
+        };
+        let Some(first) = (0..group.len()).min_by_key(|&i| rank(&group[i])) else { return };
+        let positions: Vec<usize> = group.iter().map(|turn| turn.position).collect();
+        group[..=first].rotate_right(1);
+        for (i, (turn, position)) in group.iter_mut().zip(positions).enumerate() {
+            *turn = Turn { position, again: i > 0, ..*turn };
+        }
+    }
+
+    fn record(&mut self, turn: Turn, fields: &mut Vec<Field<'a>>) {
+        let Turn { index, position, again } = turn;
+        let record = &self.event.records[index];
         let body = &self.event.bytes[record.body as usize..record.line.1 as usize];
         let (own, enriched) = split_enriched(body);
         let mut cut = tokenize(own, fields);
         if let Some(last) = fields.last_mut() {
             // Hex has pairs of digits: an odd one at the end of the record lost its other half.
-            cut |= last.form == Form::Bare && self.is_hidden(position, last) && hex::is_cut(last.value);
+            cut |= last.form == Form::Bare && Self::is_hidden(record, last) && hex::is_cut(last.value);
             if cut && last.form == Form::Bare {
                 last.form = Form::CutBare;
             }
@@ -238,16 +299,16 @@ impl<'a> Decoder<'a, '_> {
             // A record whose own part does not end as it should may have been ended by bytes of a user.
             self.enriched.extend(enriched_pairs(enriched).take(MAX_ENRICHED));
         }
-        let current = Current { position, record, type_name: record.known.map_or("", |known| known.name) };
+        let current = Current { position, record, type_name: record.known.map_or("", |known| known.name), again };
         match record.number() {
             types::EXECVE => self.execve(current, fields),
             types::PATH => self.path(current, fields),
-            types::SOCKETCALL if self.nested.is_some() => self.socketcall(current, fields),
+            types::SOCKETCALL if self.nested.is_some() && !again => self.socketcall(current, fields),
             number => {
                 for &field in fields.iter() {
                     self.field(current, field);
                 }
-                if number == types::SYSCALL {
+                if number == types::SYSCALL && !again {
                     self.call();
                 }
             }
@@ -255,8 +316,7 @@ impl<'a> Decoder<'a, '_> {
     }
 
     /// Whether the kernel or libaudit writes a field in hex where it has bytes to hide.
-    fn is_hidden(&self, position: usize, field: &Field<'a>) -> bool {
-        let record = &self.event.records[position];
+    fn is_hidden(record: &Record, field: &Field<'a>) -> bool {
         let known = pyaudit_knowledge::field(record.known.map_or("", |known| known.name), field.name);
         record.number() == types::EXECVE && matches!(execve::name(field.name), Some(execve::Name::Argument(_)))
             || known.is_some_and(|known| matches!(known.kind, Kind::Escaped | Kind::Key | Kind::Proctitle))

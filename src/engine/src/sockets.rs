@@ -1,16 +1,16 @@
 //! Which descriptor of which process is a TCP socket, a UDP socket, …: a socket address alone does not say it.
 //!
 //! Learned from audited `socket()` calls and handed on by `accept()` and `dup()`. A descriptor is forgotten when it is
-//! closed, when its process executes another program or exits, when it was not used for long, and when there are too
-//! many. Where `close()` is not audited, a descriptor may be somebody else's by now: so the family of the address and
+//! closed or another file gets its number, when its process executes another program or exits, when it was not used for
+//! long, and when there are too many. What is not audited is not known: where `close()` is not, a descriptor may be somebody else's by now: so the family of the address and
 //! the parent of the process have to be those of the `socket()` call, or nothing is said.
 
 use std::collections::HashMap;
 
-use pyaudit_knowledge::{place, Syscall};
+use pyaudit_knowledge::{place, Place, Syscall};
 
 use crate::decode::hex;
-use crate::document::{Document, Slot, Text};
+use crate::document::{Document, Slot, Text, TextItem};
 use crate::header::decimal;
 
 /// Descriptors known at a time, some 4 MiB. A busy host has that many connections open; past it those go that were not
@@ -22,6 +22,38 @@ const MAX_PER_PROCESS: usize = 4096;
 /// How long a descriptor is believed without being used, in record time. Processes end without a record (their exit is
 /// seldom audited) and pids come again: by default after 32,768 new ones, on a busy host some minutes.
 const TIMEOUT_MS: i64 = 600_000;
+
+/// Calls that give the process a descriptor that is no socket we know.
+const OPENERS: [&str; 28] = [
+    "creat",
+    "epoll_create",
+    "epoll_create1",
+    "eventfd",
+    "eventfd2",
+    "fanotify_init",
+    "fsmount",
+    "fsopen",
+    "fspick",
+    "inotify_init",
+    "inotify_init1",
+    "io_uring_setup",
+    "landlock_create_ruleset",
+    "memfd_create",
+    "memfd_secret",
+    "mq_open",
+    "open",
+    "open_by_handle_at",
+    "open_tree",
+    "openat",
+    "openat2",
+    "perf_event_open",
+    "pidfd_getfd",
+    "pidfd_open",
+    "signalfd",
+    "signalfd4",
+    "timerfd_create",
+    "userfaultfd",
+];
 
 /// What ECS calls a transport: the protocol's keyword.
 const TRANSPORTS: [(&str, &str); 9] = [
@@ -57,13 +89,14 @@ pub struct SocketKey {
 impl SocketKey {
     /// The descriptor that the event's syscall was given first.
     pub fn of(node: u32, time_ms: i64, document: &Document, raw: &[u8]) -> Option<Self> {
-        let number = |at| match document.slot(at) {
-            Slot::Number(number) => u32::try_from(number).ok(),
-            _ => None,
+        let fd = if is_socketcall(document, raw) {
+            nested_argument(document, raw)?
+        } else {
+            hex::number(document.text_at(raw, place::AUDITD_DATA_A0)?)?
         };
-        let fd = u32::try_from(hex::number(document.text_at(raw, place::AUDITD_DATA_A0)?)? & 0xffff_ffff).ok()?;
-        let process = (node, number(place::PROCESS_PID)?);
-        Some(Self { process, ppid: number(place::PROCESS_PARENT_PID)?, fd, time_ms })
+        let fd = u32::try_from(fd & 0xffff_ffff).ok()?;
+        let (process, ppid) = process(node, document)?;
+        Some(Self { process, ppid, fd, time_ms })
     }
 }
 
@@ -100,39 +133,83 @@ impl Sockets {
 
     fn find(&self, key: SocketKey) -> Option<&Socket> {
         let socket = self.processes.get(&key.process)?.get(&key.fd)?;
-        let fresh = key.time_ms.saturating_sub(socket.used_ms) <= TIMEOUT_MS;
+        // Also back in time: a clock that was set says nothing of how long it was.
+        let fresh = key.time_ms.abs_diff(socket.used_ms) <= TIMEOUT_MS.unsigned_abs();
         (fresh && socket.ppid == key.ppid).then_some(socket)
     }
 
     /// Learns from an event that was decoded; `call` is its syscall.
     pub fn observe(&mut self, call: &Syscall, node: u32, time_ms: i64, document: &Document, raw: &[u8]) {
+        let number = |at| hex::number(document.text_at(raw, at)?);
+        let result = result(document, raw);
+        // These are not told by their first argument.
+        match call.name {
+            "clone" | "clone3" | "fork" | "vfork" => {
+                // A process that had this number is gone; what the new one was given is not followed.
+                return self.forget((node, result.unwrap_or_default()));
+            }
+            "socketpair" => {
+                let pair = [place::AUDITD_DATA_FD0, place::AUDITD_DATA_FD1];
+                let pair = pair.map(|at| decimal(document.text_at(raw, at)?, u64::from(u32::MAX)).map(|fd| fd as u32));
+                if let Some(process) = process(node, document) {
+                    pair.into_iter().flatten().for_each(|fd| self.close((process.0, fd)));
+                }
+                return;
+            }
+            name if OPENERS.contains(&name) => {
+                if let (Some(process), Some(fd)) = (process(node, document), result) {
+                    self.close((process.0, fd));
+                }
+                return;
+            }
+            _ => {}
+        }
         let Some(key) = SocketKey::of(node, time_ms, document, raw) else { return };
         let is_of_sockets = || call.actions.iter().any(|rule| rule.action.object == "socket");
         let succeeded = || document.text_at(raw, place::AUDITD_RESULT) == Some(b"success");
         match call.name {
             "socket" => {
-                let Some(fd) = result(document, raw) else { return };
-                let opened = opened(key, document, raw);
+                let Some(fd) = result else { return };
+                let opened = if is_socketcall(document, raw) { None } else { opened(key, document, raw) };
                 self.set(SocketKey { fd, ..key }, opened);
             }
-            "accept" | "accept4" | "dup" | "dup2" | "dup3" => {
+            "fcntl" | "fcntl64" if !is_one_of(document, place::AUDITD_DECODED_A1, &["F_DUPFD", "F_DUPFD_CLOEXEC"]) => {}
+            "accept" | "accept4" | "dup" | "dup2" | "dup3" | "fcntl" | "fcntl64" => {
                 let known = self.find(key).map(|socket| Socket { used_ms: time_ms, ..*socket });
-                let Some(fd) = result(document, raw) else { return };
+                let Some(fd) = result else { return };
                 if let Some(known) = known {
                     self.set(key, Some(known));
                 }
                 self.set(SocketKey { fd, ..key }, known);
             }
             "close" => self.set(key, None),
+            "close_range" => {
+                let last = number(place::AUDITD_DATA_A1).map_or(u32::MAX, |last| last as u32);
+                self.close_range(key.process, key.fd, last);
+            }
             // Only a call that fails comes back to the program that made it.
             "execve" | "execveat" if !succeeded() => {}
-            "execve" | "execveat" | "exit_group" => self.forget(key.process),
+            "execve" | "execveat" | "exit" | "exit_group" => self.forget(key.process),
             _ if !is_of_sockets() => {}
             _ => {
                 if let Some(known) = self.find(key).copied() {
                     self.set(key, Some(Socket { used_ms: time_ms, ..known }));
                 }
             }
+        }
+    }
+
+    fn close(&mut self, ((node, pid), fd): ((u32, u32), u32)) {
+        self.close_range((node, pid), fd, fd);
+    }
+
+    fn close_range(&mut self, process: (u32, u32), first: u32, last: u32) {
+        let Some(of_process) = self.processes.get_mut(&process) else { return };
+        let before = of_process.len();
+        of_process.retain(|fd, _| !(first..=last).contains(fd));
+        self.count -= before - of_process.len();
+        if of_process.is_empty() {
+            self.processes.remove(&process);
         }
     }
 
@@ -202,6 +279,32 @@ impl Sockets {
     }
 }
 
+/// The process of an event, and its parent.
+fn process(node: u32, document: &Document) -> Option<((u32, u32), u32)> {
+    let number = |at| match document.slot(at) {
+        Slot::Number(number) => u32::try_from(number).ok(),
+        _ => None,
+    };
+    Some(((node, number(place::PROCESS_PID)?), number(place::PROCESS_PARENT_PID)?))
+}
+
+/// Whether the call was made by way of socketcall(), whose own first argument is which call it is to be.
+fn is_socketcall(document: &Document, raw: &[u8]) -> bool {
+    document.text_at(raw, place::AUDITD_DATA_SYSCALL) == Some(b"socketcall")
+}
+
+/// The first argument in the SOCKETCALL record.
+fn nested_argument(document: &Document, raw: &[u8]) -> Option<u64> {
+    let is = |item: &TextItem, text: &[u8]| document.bytes(raw, item.text) == text;
+    let record = document.rest.iter().find(|record| document.bytes(raw, record.record_type) == b"socketcall")?;
+    let field = record.fields.iter().find(|field| is(&field.name, b"a0"))?;
+    hex::number(document.bytes(raw, field.value.text))
+}
+
+fn is_one_of(document: &Document, at: Place, names: &[&str]) -> bool {
+    document.list(at).iter().flatten().any(|item| matches!(item.text, Text::Static(text) if names.contains(&text)))
+}
+
 /// The descriptor that a syscall gave.
 fn result(document: &Document, raw: &[u8]) -> Option<u32> {
     decimal(document.text_at(raw, place::AUDITD_DATA_EXIT)?, i32::MAX as u64).map(|fd| fd as u32)
@@ -209,9 +312,7 @@ fn result(document: &Document, raw: &[u8]) -> Option<u32> {
 
 /// What a socket() call opened, if it is one that has a transport.
 fn opened(key: SocketKey, document: &Document, raw: &[u8]) -> Option<Socket> {
-    let has = |at, name: &str| {
-        document.list(at).iter().flatten().any(|item| matches!(item.text, Text::Static(text) if text == name))
-    };
+    let has = |at, name: &str| is_one_of(document, at, &[name]);
     let v6 = has(place::AUDITD_DECODED_A0, "AF_INET6");
     if !v6 && !has(place::AUDITD_DECODED_A0, "AF_INET") {
         return None;
@@ -223,6 +324,9 @@ fn opened(key: SocketKey, document: &Document, raw: &[u8]) -> Option<Socket> {
         0 => return None,
         _ => TRANSPORTS.iter().find(|(name, _)| has(place::AUDITD_DECODED_A2, name))?.0,
     };
+    if has(place::AUDITD_DECODED_A1, "SOCK_RAW") && matches!(name, "IPPROTO_TCP" | "IPPROTO_UDP") {
+        return None; // it makes packets of its own, no connections
+    }
     let transport = TRANSPORTS.iter().position(|(known, _)| *known == name)? as u8;
     Some(Socket { ppid: key.ppid, transport, v6, used_ms: key.time_ms })
 }

@@ -138,7 +138,7 @@ pub fn families(data: &Path) -> Vec<String> {
 /// The rows of arguments.tsv by syscall, each as a Rust expression.
 pub fn arguments(data: &Path, kinds: &Kinds) -> BTreeMap<String, String> {
     let mut by_syscall: BTreeMap<String, String> = BTreeMap::new();
-    for (line, row) in rows(&data.join("arguments.tsv"), 4) {
+    for (line, row) in rows(&data.join("arguments.tsv"), 5) {
         let when = match row[3].split_once(':') {
             None => "None".to_owned(),
             Some((argument, names)) => {
@@ -147,9 +147,17 @@ pub fn arguments(data: &Path, kinds: &Kinds) -> BTreeMap<String, String> {
             }
         };
         let kind = kinds.expression(&row[2], "arguments.tsv", line);
+        let on = match row[4].strip_prefix('!') {
+            Some(names) => format!("Machines::Not(&{:?})", words(names)),
+            None if row[4] == "64" => "Machines::Bits64".to_owned(),
+            None => {
+                assert_eq!(row[4], "*", "arguments.tsv:{line}");
+                "Machines::All".to_owned()
+            }
+        };
         writeln!(
             by_syscall.entry(row[0].clone()).or_default(),
-            "Argument {{ index: {}, kind: {kind}, when: {when} }},",
+            "Argument {{ index: {}, kind: {kind}, when: {when}, on: {on} }},",
             row[1]
         )
         .unwrap();

@@ -9,7 +9,7 @@ mod meaning;
 mod mix;
 
 pub use kinds::{Base, Kind, Values, FILE_TYPES, FILE_TYPE_MASK, PERMISSIONS_MASK};
-pub use meaning::{Account, Action, ActionRule, Argument, PathChoice, Peer, Source, Syscall};
+pub use meaning::{Account, Action, ActionRule, Argument, Machines, PathChoice, Peer, Source, Syscall};
 use mix::mix;
 
 /// A table of numbers and their names, sorted by number.
@@ -210,6 +210,16 @@ impl Arch {
         let Calls { first, slots, others } = self.calls;
         let near = slots.iter().position(|&slot| usize::from(slot) == index).map(|at| first + at as u64);
         near.or_else(|| others.iter().find(|(_, slot)| usize::from(*slot) == index).map(|(nr, _)| *nr))
+    }
+
+    /// Whether ids have 16 bits in a syscall: where there is one of the same name with 32.
+    pub fn has_16_bit_ids(&self, syscall: &str) -> bool {
+        self.number_of_syscall(&format!("{syscall}32")).is_some()
+    }
+
+    /// `__AUDIT_ARCH_64BIT` of linux/audit.h.
+    pub fn is_64_bit(&self) -> bool {
+        self.value & 0x8000_0000 != 0
     }
 
     /// The name of an error number.

@@ -1,6 +1,6 @@
 //! What events mean: the actions of record types and syscalls, and the arguments of syscalls.
 
-use crate::{Kind, Place};
+use crate::{Arch, Kind, Place};
 
 /// A syscall of any architecture.
 #[derive(Debug)]
@@ -17,6 +17,27 @@ pub struct Argument {
     pub kind: Kind,
     /// Only if the meaning of another argument holds one of these names.
     pub when: Option<(u8, &'static [&'static str])>,
+    /// Where it is in this register.
+    pub on: Machines,
+}
+
+/// Machines that something is true on.
+#[derive(Debug)]
+pub enum Machines {
+    All,
+    Bits64,
+    Not(&'static [&'static str]),
+}
+
+impl Machines {
+    /// Whether a machine is one of them; one that is unknown is.
+    pub fn holds(&self, arch: Option<&Arch>) -> bool {
+        match (self, arch) {
+            (Machines::Bits64, Some(arch)) => arch.is_64_bit(),
+            (Machines::Not(names), Some(arch)) => !names.contains(&arch.name),
+            _ => true,
+        }
+    }
 }
 
 /// An action, and the field that has to be there, or say a word, for it to be meant.

@@ -165,7 +165,13 @@ impl Decoder<'_, '_> {
     /// names of message queues.
     fn is_relative_to_cwd(&self) -> bool {
         let Some(call) = self.call else { return true };
-        if call.name.starts_with("mq_") {
+        // fsconfig() was given its directory in an argument that no record has, on 32-bit machines fanotify_mark() too.
+        let unknown = match call.name {
+            "fsconfig" => true,
+            "fanotify_mark" => !self.arch.is_some_and(pyaudit_knowledge::Arch::is_64_bit),
+            name => name.starts_with("mq_"),
+        };
+        if unknown {
             return false;
         }
         let directories = call.arguments.iter().filter(|argument| match argument.kind {

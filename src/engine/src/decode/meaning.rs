@@ -1,6 +1,6 @@
 //! What an event means: action, category, type, outcome. What it was done to and by whom is in `summary`.
 
-use pyaudit_knowledge::{path_key, place, Account, Action, ActionRule, PathChoice, Peer, Place};
+use pyaudit_knowledge::{path_key, place, record_type as types, Account, Action, ActionRule, PathChoice, Peer, Place};
 
 use super::words::word;
 use super::{Decoder, TextItem};
@@ -35,6 +35,8 @@ impl Decoder<'_, '_> {
         } else if let Some(call) = self.call {
             self.document.put_static(place::EVENT_ACTION, call.name);
         }
+        // What seccomp kept from running did not do what it would have done.
+        let by_call = by_call.filter(|_| !self.was_refused());
         // A record that means something of its own was written by a syscall that means something too.
         if let Some(by_call) = by_call.or_else(|| self.document.has(place::AUDITD_DATA_SYSCALL).then_some(&DEFAULT)) {
             self.classify(by_call);
@@ -59,6 +61,13 @@ impl Decoder<'_, '_> {
             Some((at, Some(word))) => self.document.text_at(&self.event.bytes, at) == Some(word.as_bytes()),
         };
         rules.iter().find(fits).map(|rule| &rule.action)
+    }
+
+    /// Whether seccomp answered in the syscall's place.
+    fn was_refused(&self) -> bool {
+        let code = self.document.text_at(&self.event.bytes, place::AUDITD_DATA_CODE);
+        self.event.records.iter().any(|record| record.number() == types::SECCOMP)
+            && matches!(code, Some(b"kill_thread" | b"kill_process" | b"trap" | b"errno"))
     }
 
     /// A record type that has a rule decides, the lowest number first.

@@ -39,6 +39,9 @@ impl<'a> Decoder<'a, '_> {
     pub(super) fn known(&mut self, current: Current<'a>, field: Field<'a>, known: &'static Known) {
         let is_id = matches!(known.kind, Kind::Uid | Kind::Gid);
         let enriched = if is_id { self.take_enriched(field.name) } else { None };
+        if current.again {
+            return self.listed(current, field, known, enriched);
+        }
         let may_be_unset = is_id || matches!(known.kind, Kind::Session | Kind::Number);
         if is_unset_text(field) || may_be_unset && is_unset_id(field.value) {
             self.mark_unset(field.name);
@@ -72,11 +75,16 @@ impl<'a> Decoder<'a, '_> {
             }
         };
         if !put {
-            self.rest(current, field.name, field.value, field.form);
-            if let (true, Some(name)) = (is_id, self.id_name(field, known.kind, enriched)) {
-                let field = self.name_item(field.name);
-                self.rest_item(current.position, field, name, Suffix::Name, None);
-            }
+            self.listed(current, field, known, enriched);
+        }
+    }
+
+    /// Puts a field into the list of those that have no place, with the name of an id beside it.
+    fn listed(&mut self, current: Current<'a>, field: Field<'a>, known: &Known, enriched: Option<&'a [u8]>) {
+        self.rest(current, field.name, field.value, field.form);
+        if let Some(name) = self.id_name(field, known.kind, enriched) {
+            let field = self.name_item(field.name);
+            self.rest_item(current.position, field, name, Suffix::Name, None);
         }
     }
 

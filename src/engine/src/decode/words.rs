@@ -132,12 +132,12 @@ impl Decoder<'_, '_> {
                     let list = self.document.list(DECODED[usize::from(*index)]);
                     list.iter().flatten().any(|item| is_one_of(*item, names))
                 };
-                if self.document.has(at) || !argument.when.as_ref().is_none_or(holds) {
+                if self.document.has(at) || !argument.when.as_ref().is_none_or(holds) || !argument.on.holds(self.arch) {
                     continue;
                 }
                 if let Some(number) = raw[usize::from(argument.index)] {
                     words.clear();
-                    self.argument_words(argument, number, &mut words);
+                    self.argument_words(call, argument, number, &mut words);
                     self.document.put_list(at, &words);
                 }
             }
@@ -157,7 +157,7 @@ impl Decoder<'_, '_> {
                 let Some(number) = raw[at].filter(|_| lists[at].is_empty()) else { continue };
                 if argument.when.as_ref().is_none_or(holds) {
                     let mut words = std::mem::take(&mut lists[at]);
-                    self.argument_words(argument, number, &mut words);
+                    self.argument_words(call, argument, number, &mut words);
                     lists[at] = words;
                 }
             }
@@ -165,12 +165,12 @@ impl Decoder<'_, '_> {
         lists.map(|words| self.joined(&words))
     }
 
-    fn argument_words(&mut self, argument: &Argument, number: u64, words: &mut Vec<TextItem>) {
+    fn argument_words(&mut self, call: &Syscall, argument: &Argument, number: u64, words: &mut Vec<TextItem>) {
         match argument.kind {
             Kind::Values(values) | Kind::Name(values) => self.value_words(values, number, words),
             Kind::Mode => self.mode_words(number, words),
-            Kind::Uid => self.id_word(number, NameKind::User, words),
-            Kind::Gid => self.id_word(number, NameKind::Group, words),
+            Kind::Uid => self.id_word(call, number, NameKind::User, words),
+            Kind::Gid => self.id_word(call, number, NameKind::Group, words),
             Kind::Decimal => {
                 // An int; what the register holds above it says nothing.
                 let item = self.made((number as u32 as i32).to_string().as_bytes());
@@ -181,9 +181,11 @@ impl Decoder<'_, '_> {
     }
 
     /// A user or group by name, else by number.
-    fn id_word(&mut self, number: u64, kind: NameKind, words: &mut Vec<TextItem>) {
-        let id = number & UNSET;
-        if id == UNSET {
+    fn id_word(&mut self, call: &Syscall, number: u64, kind: NameKind, words: &mut Vec<TextItem>) {
+        let has_16_bits = self.arch.is_some_and(|arch| arch.has_16_bit_ids(call.name));
+        let mask = if has_16_bits { UNSET >> 16 } else { UNSET };
+        let id = number & mask;
+        if id == mask {
             words.push(word("unset"));
             return;
         }
