@@ -108,6 +108,47 @@ class Frames:
     def count_for(self, sink: int) -> int:
         """How many frames are routed to the sink with this index."""
 
+    @property
+    def size(self) -> int:
+        """Bytes of memory it takes, about."""
+
+    def indexes_for(self, sink: int) -> list[int]:
+        """Indexes of the frames that are routed to the sink with this index."""
+
+    def since(self, sequence: int) -> Frames:
+        """The frames from a sequence on."""
+
+    def span(self) -> tuple[int, int] | None:
+        """Earliest and latest time of the frames in milliseconds since 1970; None if there is none."""
+
+    def routes(self) -> dict[int, int]:
+        """How many frames have which routes."""
+
+    @staticmethod
+    def joined(batches: list[Frames], first: int) -> Frames:
+        """All frames of batches of one engine, with sequences from `first` on."""
+
+    def packed(self, klass: str | None = None) -> bytes:
+        """All frames, or those of a class (`keep`, `normal`), as `unpacked` takes them.
+
+        Raises:
+            ValueError: there is no such class.
+        """
+
+    @staticmethod
+    def unpacked(packed: list[bytes]) -> Frames:
+        """The frames of what several `packed` gave, in the order of their sequences.
+
+        Raises:
+            ValueError: the bytes are not what `packed` gives; says why.
+        """
+
+    @staticmethod
+    def single(
+        *, identity: str, host: str, time_ms: int, routes: int, json: bytes | None = None, msgpack: bytes | None = None
+    ) -> Frames:
+        """A batch of one document that was not made by the engine."""
+
 @final
 class Frame:
     """One encoded event and what its consumers need to know without opening it."""
@@ -115,6 +156,10 @@ class Frame:
     @property
     def id(self) -> str:
         """event.id."""
+
+    @property
+    def sequence(self) -> int:
+        """Its number in the queue; 0 before it has one."""
 
     @property
     def time_ms(self) -> int:

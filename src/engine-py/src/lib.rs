@@ -3,11 +3,13 @@
 //! Bytes in, frames out; the interpreter lock is released while the engine works. Nothing is decided here.
 #![forbid(unsafe_code)]
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use pyaudit_engine as engine;
 use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 #[pymodule]
@@ -152,6 +154,85 @@ impl Frames {
         check_sink(Some(sink))?;
         Ok(self.frames.count_for(sink))
     }
+
+    #[getter]
+    fn size(&self) -> usize {
+        self.frames.size()
+    }
+
+    /// How many frames have which routes.
+    fn routes(&self) -> HashMap<u64, usize> {
+        let mut counts = HashMap::new();
+        for frame in (0..self.frames.len()).filter_map(|index| self.frames.get(index)) {
+            *counts.entry(frame.routes).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Indexes of the frames that go to a sink.
+    fn indexes_for(&self, sink: u32) -> PyResult<Vec<usize>> {
+        check_sink(Some(sink))?;
+        let frames = &self.frames;
+        let wanted = |&index: &usize| frames.get(index).is_some_and(|frame| frame.routes >> sink & 1 == 1);
+        Ok((0..frames.len()).filter(wanted).collect())
+    }
+
+    /// The frames from a sequence on.
+    fn since(&self, sequence: u64) -> Self {
+        Self { frames: Arc::new(self.frames.since(sequence)) }
+    }
+
+    /// Earliest and latest time of the frames.
+    fn span(&self) -> Option<(i64, i64)> {
+        let times = || (0..self.frames.len()).filter_map(|index| self.frames.get(index)).map(|frame| frame.time_ms);
+        Some((times().min()?, times().max()?))
+    }
+
+    #[staticmethod]
+    #[allow(clippy::needless_pass_by_value)] // a list from Python is extracted by value
+    fn joined(py: Python<'_>, batches: Vec<PyRef<'_, Frames>>, first: u64) -> Self {
+        let batches: Vec<Arc<engine::Frames>> = batches.iter().map(|each| Arc::clone(&each.frames)).collect();
+        let all = py.detach(|| {
+            let batches: Vec<&engine::Frames> = batches.iter().map(|each| &**each).collect();
+            engine::Frames::joined(&batches, first)
+        });
+        Self { frames: Arc::new(all) }
+    }
+
+    #[pyo3(signature = (klass=None))]
+    fn packed<'py>(&self, py: Python<'py>, klass: Option<&str>) -> PyResult<Bound<'py, PyBytes>> {
+        let class = match klass {
+            None => engine::Class::All,
+            Some("keep") => engine::Class::Keep,
+            Some("normal") => engine::Class::Normal,
+            Some(other) => return Err(PyValueError::new_err(format!("there is no class {other:?}"))),
+        };
+        let packed = py.detach(|| engine::pack(&self.frames, class));
+        Ok(PyBytes::new(py, &packed))
+    }
+
+    #[staticmethod]
+    #[allow(clippy::needless_pass_by_value)] // as above
+    fn unpacked(py: Python<'_>, packed: Vec<PyBackedBytes>) -> PyResult<Self> {
+        let frames = py.detach(|| {
+            let packed: Vec<&[u8]> = packed.iter().map(|each| &**each).collect();
+            engine::unpack(&packed)
+        });
+        Ok(Self { frames: Arc::new(frames.map_err(PyValueError::new_err)?) })
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (*, identity, host, time_ms, routes, json=None, msgpack=None))]
+    fn single(
+        identity: &str,
+        host: &str,
+        time_ms: i64,
+        routes: u64,
+        json: Option<&[u8]>,
+        msgpack: Option<&[u8]>,
+    ) -> Self {
+        Self { frames: Arc::new(engine::Frames::single(identity, host, time_ms, routes, json, msgpack)) }
+    }
 }
 
 fn check_sink(sink: Option<u32>) -> PyResult<()> {
@@ -191,8 +272,13 @@ impl Frame {
     }
 
     #[getter]
-    fn category(&self) -> &'static str {
+    fn category(&self) -> &str {
         self.view().category
+    }
+
+    #[getter]
+    fn sequence(&self) -> u64 {
+        self.view().sequence
     }
 
     #[getter]

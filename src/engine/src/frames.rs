@@ -12,7 +12,9 @@ struct Head {
     id: Range,
     host: Range,
     session: Option<Range>,
-    category: &'static str,
+    category: Range,
+    /// Number in the queue; 0 until it has one.
+    sequence: u64,
     time_ms: i64,
     keep: bool,
     records: u32,
@@ -46,7 +48,9 @@ pub struct Frame<'a> {
     pub id: &'a str,
     pub host: &'a str,
     pub session: Option<&'a str>,
-    pub category: &'static str,
+    pub category: &'a str,
+    /// Number in the queue; 0 until it has one.
+    pub sequence: u64,
     pub time_ms: i64,
     /// Outlives other frames when something has to be dropped.
     pub keep: bool,
@@ -72,7 +76,7 @@ pub struct NewHead<'a> {
     pub id: &'a str,
     pub host: &'a str,
     pub session: Option<&'a str>,
-    pub category: &'static str,
+    pub category: &'a str,
     pub time_ms: i64,
     pub keep: bool,
     pub records: u32,
@@ -104,13 +108,14 @@ impl Frames {
     /// Adds the header of the documents that were just written.
     pub fn push(&mut self, head: &NewHead<'_>) {
         let session = head.session.map(|session| self.keep(session));
-        let (id, host) = (self.keep(head.id), self.keep(head.host));
+        let (id, host, category) = (self.keep(head.id), self.keep(head.host), self.keep(head.category));
         let end = |out: &Option<Vec<u8>>| out.as_ref().map_or(0, Vec::len);
         self.heads.push(Head {
             id,
             host,
             session,
-            category: head.category,
+            category,
+            sequence: 0,
             time_ms: head.time_ms,
             keep: head.keep,
             records: head.records,
@@ -136,7 +141,8 @@ impl Frames {
             id: self.text(head.id),
             host: self.text(head.host),
             session: head.session.map(|range| self.text(range)),
-            category: head.category,
+            category: self.text(head.category),
+            sequence: head.sequence,
             time_ms: head.time_ms,
             keep: head.keep,
             records: head.records,
@@ -174,6 +180,81 @@ impl Frames {
             joined.extend_from_slice(document);
         }
         Some(joined)
+    }
+
+    /// One document that was made elsewhere: it is kept longest, and belongs to no category.
+    pub fn single(
+        id: &str,
+        host: &str,
+        time_ms: i64,
+        routes: u64,
+        json: Option<&[u8]>,
+        msgpack: Option<&[u8]>,
+    ) -> Self {
+        let mut frames = Self::new(json.is_some(), msgpack.is_some());
+        if let (Some(out), Some(document)) = (&mut frames.json, json) {
+            out.extend_from_slice(document);
+            out.push(b'\n');
+        }
+        if let (Some(out), Some(document)) = (&mut frames.msgpack, msgpack) {
+            out.extend_from_slice(document);
+        }
+        frames.push(&NewHead { id, host, session: None, category: "", time_ms, keep: true, records: 0, routes });
+        frames
+    }
+
+    /// All frames of several batches, in order, numbered from `first` on. A batch without an encoding that another one
+    /// has leaves its frames without a document in it: callers join what one engine gave.
+    pub fn joined(batches: &[&Frames], first: u64) -> Self {
+        let mut all = Self::new(
+            batches.iter().all(|each| each.json.is_some()),
+            batches.iter().all(|each| each.msgpack.is_some()),
+        );
+        for batch in batches {
+            for index in 0..batch.len() {
+                all.take(batch, index);
+            }
+        }
+        for (sequence, head) in (first..).zip(&mut all.heads) {
+            head.sequence = sequence;
+        }
+        all
+    }
+
+    /// The frames from a sequence on.
+    #[must_use]
+    pub fn since(&self, sequence: u64) -> Self {
+        let mut rest = Self::new(self.json.is_some(), self.msgpack.is_some());
+        for index in (0..self.len()).filter(|&index| self.heads[index].sequence >= sequence) {
+            rest.take(self, index);
+        }
+        rest
+    }
+
+    /// Appends a frame of another batch.
+    pub(crate) fn take(&mut self, from: &Frames, index: usize) {
+        let Some(frame) = from.get(index) else { return };
+        if let (Some(out), Some(line)) = (&mut self.json, from.document(index, true)) {
+            out.extend_from_slice(line);
+        }
+        if let (Some(out), Some(document)) = (&mut self.msgpack, from.document(index, false)) {
+            out.extend_from_slice(document);
+        }
+        let Frame { id, host, session, category, time_ms, keep, records, routes, sequence, .. } = frame;
+        self.push(&NewHead { id, host, session, category, time_ms, keep, records, routes });
+        self.number_last(sequence);
+    }
+
+    pub(crate) fn number_last(&mut self, sequence: u64) {
+        if let Some(head) = self.heads.last_mut() {
+            head.sequence = sequence;
+        }
+    }
+
+    /// Bytes of memory that the documents and headers take, about.
+    pub fn size(&self) -> usize {
+        let documents = self.json.as_ref().map_or(0, Vec::len) + self.msgpack.as_ref().map_or(0, Vec::len);
+        documents + self.text.len() + self.heads.len() * size_of::<Head>()
     }
 
     /// How many frames go to a sink.

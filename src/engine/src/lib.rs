@@ -24,6 +24,7 @@ mod lines;
 mod names;
 mod nodes;
 mod options;
+mod packed;
 mod rules;
 mod sockets;
 mod state;
@@ -35,6 +36,7 @@ pub use engine::Engine;
 pub use frames::{Frame, Frames, Framing};
 pub use names::NameKind;
 pub use options::{Host, IncludeRaw, Limits, Options, Restore, RuleOptions, Timing};
+pub use packed::{pack, unpack, Class};
 pub use state::StateError;
 pub use stats::Stats;
 

@@ -1,0 +1,81 @@
+"""What segments hold, told from the heads and meta data of their batches; frames are not read.
+
+In: a generation's folder or a segment, and a place in it. Out: numbers of frames behind that place.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+from audisp_pyaudit.delivery.batch import END, HEADER, Batch
+from audisp_pyaudit.delivery.generation import CLASSES, Segment, segments_of
+from audisp_pyaudit.delivery.segment import Damage, SegmentReader
+
+
+@dataclass(frozen=True)
+class Found:
+    """Frames of one batch that are for a sink, and those that are not; earliest and latest time of all."""
+
+    routed: int
+    others: int
+    span: tuple[int, int] | None
+
+
+def batches_of(path: Path) -> Iterator[Batch]:
+    """Batches of a segment, without their frames; what is damaged is passed over, what cannot be read is not there."""
+    with contextlib.suppress(OSError):
+        reader = SegmentReader(path)
+        try:
+            found = reader.next(with_body=False)
+            while found is not None:
+                if not isinstance(found, Damage):
+                    yield found
+                found = reader.next(with_body=False)
+        finally:
+            reader.close()
+
+
+def frames_after(folder: Path, sequence: int) -> int:
+    """How many frames a generation that nobody writes any more holds from a sequence on, which begins a commit.
+
+    Frames that are damaged count: their number is known from what is around them. Those that were removed to make room
+    do not.
+    """
+    total = 0
+    for klass in CLASSES:
+        segments = segments_of(folder, klass)
+        before = [each for each in segments if each.first <= sequence]
+        for segment, following in zip_longest(segments[max(0, len(before) - 1) :], segments[max(1, len(before)) :]):
+            if segment.gone:
+                continue
+            start, end = segment.index, following.index if following else segment.index
+            if following is None or segment.first <= sequence:
+                for batch in batches_of(segment.path):
+                    behind = batch.head.index + batch.head.count
+                    end = max(end, behind)
+                    start = behind if batch.head.last <= sequence else start
+            total += end - start
+    return total
+
+
+def routes_after(segment: Segment, sequence: int, sink: str) -> Iterator[Found]:
+    """What a segment holds for a sink from a sequence on, batch by batch; frames in damaged batches are for nobody."""
+    bit: int | None = None
+    expected: int | None = None
+    for batch in batches_of(segment.path):
+        head = batch.head
+        if head.kind == HEADER:
+            sinks = batch.meta.get("sinks", [])
+            bit = sinks.index(sink) if sink in sinks else None
+        if head.kind in {END, HEADER} or head.last <= sequence:
+            expected = head.index + head.count
+            continue
+        if expected is not None and head.index > expected:
+            yield Found(0, head.index - expected, None)
+        expected = head.index + head.count
+        routes = {int(mask): count for mask, count in batch.meta.get("routes", {}).items()}
+        routed = 0 if bit is None else sum(count for mask, count in routes.items() if mask >> bit & 1)
+        span = batch.meta.get("span")
+        yield Found(routed, head.count - routed, (span[0], span[1]) if span else None)

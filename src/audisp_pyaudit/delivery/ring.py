@@ -1,0 +1,100 @@
+"""Commits in memory, bounded in bytes.
+
+In lossy mode they are all there is. In lossless mode they are what the disk has not taken yet, and beside it the newest
+that it has, so that a sink that keeps up never reads the disk. Not safe for threads: the queue holds its lock.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from audisp_pyaudit._engine import Frames
+
+
+@dataclass
+class Commit:
+    """Frames with sequences from `first` up to `last`, which is not among them.
+
+    `stored`: they are on disk, so that memory may forget them.
+    """
+
+    first: int
+    last: int
+    frames: Frames
+    stored: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes that it counts for."""
+        return self.frames.size
+
+
+class Ring:
+    """Commits in order of their sequences.
+
+    Args:
+        limit: bytes that it may hold.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.size = 0
+        self._commits: list[Commit] = []
+
+    def __len__(self) -> int:
+        return len(self._commits)
+
+    def append(self, commit: Commit) -> None:
+        """Add the newest."""
+        self._commits.append(commit)
+        self.size += commit.size
+
+    def at(self, sequence: int) -> Commit | None:
+        """The commit that holds a sequence, or the next one behind it."""
+        index = bisect_right(self._commits, sequence, key=lambda each: each.last)
+        return self._commits[index] if index < len(self._commits) else None
+
+    def unstored(self) -> Iterator[Commit]:
+        """What the disk does not have, oldest first."""
+        return (each for each in self._commits if not each.stored)
+
+    @property
+    def unstored_bytes(self) -> int:
+        """Bytes that the disk does not have."""
+        return sum(each.size for each in self._commits if not each.stored)
+
+    def forget_stored(self) -> None:
+        """Forget what the disk has or had."""
+        self._commits = [each for each in self._commits if not each.stored]
+        self.size = sum(each.size for each in self._commits)
+
+    def shrink(self, spare: Callable[[Commit], bool] = lambda _commit: False) -> list[Frames]:
+        """Make room until the limit is kept: what was forgotten and is nowhere else.
+
+        What the disk has goes first. Then the oldest frames that are of no class, then the oldest of all; the newest
+        commit stays whatever its size.
+
+        Args:
+            spare: what is not forgotten, as somebody holds it anyway.
+        """
+        while self.size > self.limit and len(self._commits) > 1 and self._commits[0].stored:
+            self.size -= self._commits.pop(0).size
+        lost: list[Frames] = []
+        for keep in (True, False):
+            for index, commit in enumerate(self._commits[:-1]):
+                if self.size <= self.limit:
+                    break
+                if commit.stored or spare(commit):
+                    continue
+                gone, kept = split(commit.frames) if keep else (commit.frames, None)
+                if len(gone):
+                    lost.append(gone)
+                self._commits[index] = rest = Commit(commit.first, commit.last, kept or Frames.unpacked([]))
+                self.size -= commit.size - rest.size
+            self._commits = [each for each in self._commits if len(each.frames)]
+        return lost
+
+
+def split(frames: Frames) -> tuple[Frames, Frames]:
+    """Frames of no class, and those that are to be kept longest."""
+    return Frames.unpacked([frames.packed("normal")]), Frames.unpacked([frames.packed("keep")])

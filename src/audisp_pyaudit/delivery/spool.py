@@ -1,0 +1,223 @@
+"""The spool: generations of segments in a folder, within a quota.
+
+In: commits of this process. Out: room, when it is needed. Which process may deliver is decided by a lock; each process
+writes into a generation of its own from its first commit on, so that an old and a new one never wait for each other.
+
+    spool/delivery.lock
+    spool/cursors/SINK.json
+    spool/g0000000001/normal-….seg, keep-….seg
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from audisp_pyaudit.delivery.cursor import Position
+from audisp_pyaudit.delivery.generation import CLASSES, GenerationWriter, Segment, segments_of
+from audisp_pyaudit.delivery.ring import Commit
+from audisp_pyaudit.delivery.segment import Files
+
+_GENERATION = re.compile(r"g(\d{10})\Z")
+# A segment is at most this part of the quota: room is made by segments.
+_PARTS = 16
+_MIN_SEGMENT_BYTES = 64 * 1024
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@dataclass(frozen=True)
+class SpoolSettings:
+    """Where the spool is and how large it may become; `share` is of the file system's size, from 0 to 1."""
+
+    folder: Path
+    quota_bytes: int
+    share: float = 1.0
+    segment_bytes: int = 64 * 1024 * 1024
+    when_full: str = "drop_oldest"
+    fsync: str = "interval"
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A segment that was removed although not everybody had it."""
+
+    generation: int
+    segment: Segment
+
+
+class Spool:
+    """What this process writes, and what it and others before it wrote.
+
+    Args:
+        settings: where and how much.
+        about: what stands in the head of each segment of this process.
+        files: the system calls to use.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+
+    def __init__(self, settings: SpoolSettings, about: Mapping[str, Any], files: Files = os) -> None:
+        self.settings = settings
+        self._lock_fd = -1
+        settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (settings.folder / "cursors").mkdir(mode=0o700, exist_ok=True)
+        self.generation = self._make_generation()
+        self._limit = self._quota()
+        size = max(_MIN_SEGMENT_BYTES, min(settings.segment_bytes, self._limit // _PARTS))
+        self.writer = GenerationWriter(self.folder_of(self.generation), about, size, files)
+        self._older_bytes = sum(
+            _size(each.path) for number in self.generations()[:-1] for each in self.segments(number)
+        )
+
+    def _make_generation(self) -> int:
+        while True:
+            number = max(self.generations(), default=0) + 1
+            with contextlib.suppress(FileExistsError):  # of a process that starts at the same moment
+                self.folder_of(number).mkdir(mode=0o700)
+                return number
+
+    def _quota(self) -> int:
+        there = os.statvfs(self.settings.folder)
+        return min(self.settings.quota_bytes, int(there.f_blocks * there.f_frsize * self.settings.share))
+
+    def folder_of(self, generation: int) -> Path:
+        """A generation's folder."""
+        return self.settings.folder / f"g{generation:010d}"
+
+    def generations(self) -> list[int]:
+        """Numbers of the generations that are there, oldest first."""
+        found = (_GENERATION.match(name) for name in os.listdir(self.settings.folder))  # noqa: PTH208  # names only
+        return sorted(int(each[1]) for each in found if each)
+
+    def segments(self, generation: int) -> list[Segment]:
+        """Segments of a generation, in the order in which room is made."""
+        folder = self.folder_of(generation)
+        return [segment for klass in CLASSES for segment in segments_of(folder, klass)]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes on disk."""
+        return self._older_bytes + self.writer.bytes
+
+    @property
+    def limit(self) -> int:
+        """Bytes that may be on disk."""
+        return self._limit
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def store(self, commit: Commit, meta: Mapping[str, Any]) -> None:
+        """Append a commit, and have the disk take it if it is always to.
+
+        Raises:
+            OSError: it did not; try again with the same.
+        """
+        self.writer.append(commit.frames, commit.first, commit.last, meta)
+        if self.settings.fsync == "always":
+            self.writer.sync()
+
+    def is_full_for(self, size: int) -> bool:
+        """Whether so many bytes more are too many."""
+        return self.bytes + size > self._limit
+
+    # --- room ---------------------------------------------------------------------------------------------------------
+
+    def oldest(self, spare: Callable[[Position, Position], bool] = lambda _begin, _end: False) -> Dropped | None:
+        """The segment to remove when room has to be made: the oldest of no class, then the oldest there is.
+
+        Those that are still written to are spared; the writer begins new ones soon enough.
+
+        Args:
+            spare: whether what lies between two positions has to stay.
+        """
+        current = set(self.writer.current())
+        for klass in CLASSES:
+            for generation in self.generations():
+                segments = segments_of(self.folder_of(generation), klass)
+                for segment, following in zip_longest(segments, segments[1:]):
+                    end = Position(generation, following.first) if following else Position(generation + 1, 0)
+                    if segment.path in current or segment.gone or spare(Position(generation, segment.first), end):
+                        continue
+                    return Dropped(generation, segment)
+        return None
+
+    def give_up(self, dropped: Dropped) -> None:
+        """Remove a segment that not everybody had; an empty file is left in its place. It works on a full disk.
+
+        Raises:
+            OSError: it could not be removed.
+        """
+        size = _size(dropped.segment.path)
+        gone = dropped.segment.path.with_suffix(".gone")
+        dropped.segment.path.rename(gone)
+        os.truncate(gone, 0)
+        self._count(dropped.generation, -size)
+
+    def _remove(self, generation: int, path: Path) -> None:
+        size = _size(path)
+        path.unlink(missing_ok=True)
+        self._count(generation, -size)
+
+    def _count(self, generation: int, size: int) -> None:
+        if generation == self.generation:
+            self.writer.bytes += size
+        else:
+            self._older_bytes += size
+
+    def reclaim(self, generation: int, sequence: int) -> None:
+        """Give back what lies before a position that everybody is past.
+
+        Raises:
+            OSError: something could not be removed.
+        """
+        for number in self.generations():
+            if number > generation:
+                return
+            for klass in CLASSES:
+                segments = segments_of(self.folder_of(number), klass)
+                current = set(self.writer.current()) if number == self.generation else set()
+                for segment, following in zip_longest(segments, segments[1:]):
+                    end = following.first if following else None
+                    done = number < generation or (end is not None and end <= sequence)
+                    if done and segment.path not in current:
+                        self._remove(number, segment.path)
+            if number < generation:
+                with contextlib.suppress(OSError):
+                    self.folder_of(number).rmdir()
+
+    # --- who may deliver ----------------------------------------------------------------------------------------------
+
+    def take_lock(self) -> bool:
+        """Take the right to deliver, if no other process has it; never waits."""
+        if self._lock_fd >= 0:
+            return True
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        fd = os.open(self.settings.folder / "delivery.lock", flags, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return False
+        self._lock_fd = fd
+        return True
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.writer.close()
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
