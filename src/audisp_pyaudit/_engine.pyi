@@ -144,6 +144,10 @@ class Frames:
         """
 
     @staticmethod
+    def collected(frames: list[Frame]) -> Frames:
+        """Single frames of batches of one engine, in the order given."""
+
+    @staticmethod
     def single(
         *, identity: str, host: str, time_ms: int, routes: int, json: bytes | None = None, msgpack: bytes | None = None
     ) -> Frames:

@@ -6,7 +6,12 @@ running, auditd would give up on it: then it runs with the defaults, and says so
 
 from pathlib import Path
 
-from audisp_pyaudit.config import CONFIG_PATH, Config, FileSettings, StdoutSettings, load
+from audisp_pyaudit._engine import __version__
+from audisp_pyaudit.config import CONFIG_PATH, Config, load
+from audisp_pyaudit.delivery.cursor import Cursor
+from audisp_pyaudit.delivery.feed import Feed
+from audisp_pyaudit.delivery.queue import Queue, QueueSettings
+from audisp_pyaudit.delivery.spool import Spool, SpoolSettings
 from audisp_pyaudit.engine import Build, Engine, build_raw
 from audisp_pyaudit.errors import ConfigFileError
 from audisp_pyaudit.host import host_facts
@@ -16,8 +21,10 @@ from audisp_pyaudit.names import Lookup, NameLookup, look_up
 from audisp_pyaudit.notices import Notices
 from audisp_pyaudit.pipeline import Log, Pipeline
 from audisp_pyaudit.plugin import Arguments
+from audisp_pyaudit.sink_settings import FileSettings, KafkaSettings, StdoutSettings
 from audisp_pyaudit.sinks.base import Sink
 from audisp_pyaudit.sinks.file import FileSink
+from audisp_pyaudit.sinks.kafka import KafkaSink
 from audisp_pyaudit.sinks.stdout import StdoutSink
 from audisp_pyaudit.sinks.unix import UnixSink
 from audisp_pyaudit.state import StateLock, load_state
@@ -63,7 +70,9 @@ def build(
         lock = _lock(config, log)
         engine = _engine(config, config.engine_options(host, start_ms), lock, log, raw)
     notices = Notices(host, start_ms)
-    sinks = _sinks(config, notices)
+    queue = _queue(config)
+    intake.may_wait |= queue is not None and config.queue.mode == "lossless" and config.queue.when_full == "block"
+    sinks = _sinks(config, notices, queue)
     for sink in sinks:
         sink.start()
     names = NameLookup(intake.knock, lookup) if config.decode.names else None
@@ -78,6 +87,7 @@ def build(
         state_path=config.state.path,
         state_lock=lock,
         problems=problems,
+        feed=None if queue is None else Feed(queue, config.encodings),
     )
     return pipeline, config, log
 
@@ -109,13 +119,37 @@ def _engine(config: Config, options: dict[str, object], lock: StateLock | None, 
     return Engine(options, None, reports, raw)
 
 
-def _sinks(config: Config, notices: Notices) -> list[Sink]:
+def _queue(config: Config) -> Queue | None:
+    """The queue, if a sink acknowledges what it has."""
+    names = list(config.sinks)
+    cursors = [
+        Cursor(name, names.index(name)) for name, sink in config.sinks.items() if isinstance(sink, KafkaSettings)
+    ]
+    if not cursors:
+        return None
+    wanted = config.queue
+    settings = QueueSettings(wanted.memory_bytes, wanted.commit_bytes, wanted.commit_ms / 1000, wanted.when_full)
+    where = SpoolSettings(
+        Path(wanted.path),
+        wanted.quota_bytes,
+        wanted.share_percent / 100,
+        when_full=wanted.when_full,
+        fsync=wanted.fsync,
+    )
+    about = {"sinks": names, "encodings": config.encodings, "version": __version__}
+    return Queue(settings, cursors, None if wanted.mode == "lossy" else lambda: Spool(where, about))
+
+
+def _sinks(config: Config, notices: Notices, queue: Queue | None) -> list[Sink]:
     sinks: list[Sink] = []
     for index, (name, settings) in enumerate(config.sinks.items()):
         if isinstance(settings, StdoutSettings):
             sinks.append(StdoutSink(name, index, settings))
         elif isinstance(settings, FileSettings):
             sinks.append(FileSink(name, index, settings))
+        elif isinstance(settings, KafkaSettings):
+            if queue is not None:
+                sinks.append(KafkaSink(name, settings, queue))
         else:
             sinks.append(UnixSink(name, index, settings, notices))
     return sinks

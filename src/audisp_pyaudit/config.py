@@ -23,7 +23,6 @@ from audisp_pyaudit.settings import (
     hint,
     ids,
     line_of,
-    mode,
     one_or_more,
     path,
     path_or_none,
@@ -31,17 +30,16 @@ from audisp_pyaudit.settings import (
     required,
     setting,
     shown,
-    socket_path,
     text,
     texts,
     unknown,
     whole,
 )
+from audisp_pyaudit.sink_settings import DEFAULT_SINKS, MIB, SINK_TYPES, KafkaSettings, SinkSettings, StdoutSettings
 from audisp_pyaudit.site_fields import read_site_fields
 from audisp_pyaudit.state import LOCK_SUFFIX
 
 CONFIG_PATH = "/etc/audisp-pyaudit/audisp-pyaudit.toml"
-MIB = 1024 * 1024
 # A file this large is not a configuration; reading stops here, so that a wrong path cannot fill the memory.
 MAX_CONFIG_BYTES = 4 * MIB
 # Route bits are one 64 bit word in every frame's header.
@@ -107,39 +105,20 @@ class State:
 
 
 @dataclass(frozen=True)
-class UnixSettings:
-    """A Unix stream socket that we listen on, for many subscribers."""
+class Queue:
+    """What waits for sinks that acknowledge what they have."""
 
-    path: str = required(socket_path)
-    type: str = setting("unix", choice("unix"))
-    format: str = setting("json", choice("json", "msgpack"))
-    mode: int = setting(0o600, mode)
-    group: str = setting("", text)
-    subscribers: int = setting(32, whole(1, 1000))
-    buffer_bytes: int = setting(4 * MIB, whole(65536, 1024 * MIB, "bytes"))
-
-
-@dataclass(frozen=True)
-class FileSettings:
-    """A file that frames are appended to."""
-
-    path: str = required(path)
-    type: str = setting("file", choice("file"))
-    format: str = setting("json", choice("json", "msgpack"))
-    mode: int = setting(0o600, mode)
-
-
-@dataclass(frozen=True)
-class StdoutSettings:
-    """Standard output, for people and tests."""
-
-    type: str = setting("stdout", choice("stdout"))
-    format: str = setting("json", choice("json", "msgpack"))
-
-
-SinkSettings = UnixSettings | FileSettings | StdoutSettings
-SINK_TYPES: dict[str, type[SinkSettings]] = {"unix": UnixSettings, "file": FileSettings, "stdout": StdoutSettings}
-DEFAULT_SINKS: Mapping[str, SinkSettings] = {"events": UnixSettings(path="/run/audisp-pyaudit/events.sock")}
+    mode: str = setting("lossless", choice("lossless", "lossy"))
+    path: str = setting("/var/lib/audisp-pyaudit/spool", path)
+    quota_bytes: int = setting(1024 * MIB, whole(16 * MIB, 1024 * 1024 * MIB, "bytes"))
+    # Of the file system that the spool is on, whatever the quota says.
+    share_percent: int = setting(50, whole(1, 100, "percent"))
+    when_full: str = setting("drop_oldest", choice("drop_oldest", "drop_newest", "block"))
+    fsync: str = setting("interval", choice("always", "interval", "never"))
+    # At 10,000 events/s of 1.7 KB half a second; in lossy mode all there is.
+    memory_bytes: int = setting(8 * MIB, whole(MIB, 1024 * MIB, "bytes"))
+    commit_bytes: int = setting(256 * 1024, whole(4096, 16 * MIB, "bytes"))
+    commit_ms: int = setting(50, whole(1, 10_000, "milliseconds"))
 
 
 @dataclass(frozen=True)
@@ -189,11 +168,17 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     timing: Timing = field(default_factory=Timing)
     state: State = field(default_factory=State)
+    queue: Queue = field(default_factory=Queue)
     sinks: Mapping[str, SinkSettings] = field(default_factory=lambda: dict(DEFAULT_SINKS))
     rules: tuple[Rule, ...] = ()
     # A site's own fields and their kinds.
     site_fields: tuple[tuple[str, str], ...] = ()
     source: str | None = field(default=None, compare=False)
+
+    @property
+    def encodings(self) -> list[str]:
+        """What the engine has to write."""
+        return sorted({sink.format for sink in self.sinks.values()})
 
     def engine_options(self, host: HostFacts, process_start_ms: int) -> dict[str, object]:
         """What the engine is built from (the seam's `options`).
@@ -215,7 +200,7 @@ class Config:
                 "architecture": host.architecture,
             },
             "process_start_ms": process_start_ms,
-            "encodings": sorted({sink.format for sink in self.sinks.values()}),
+            "encodings": self.encodings,
             "include_raw": self.decode.include_raw,
             "names": "ask" if self.decode.names else "off",
             "limits": limits,
@@ -302,7 +287,14 @@ def _syntax_error(file: str, source: str, message: str) -> ConfigError:
 
 
 def _config(table: Mapping[str, object], file: str, problems: list[Problem]) -> Config:
-    sections: dict[str, type] = {"host": Host, "decode": Decode, "limits": Limits, "timing": Timing, "state": State}
+    sections: dict[str, type] = {
+        "host": Host,
+        "decode": Decode,
+        "limits": Limits,
+        "timing": Timing,
+        "state": State,
+        "queue": Queue,
+    }
     known = [*sections, "sinks", "rules"]
     problems.extend(unknown("", name, known) for name in table if name not in known)
     table, own_fields = _without_fields(table, problems)
@@ -405,6 +397,8 @@ def _check_together(config: Config, problems: list[Problem]) -> None:
         )
     owner: dict[str, str] = {}
     for name, sink in config.sinks.items():
+        if isinstance(sink, KafkaSettings):
+            continue
         place = "standard output" if isinstance(sink, StdoutSettings) else _same(sink.path)
         other = owner.setdefault(place, name)
         if other != name:

@@ -63,7 +63,8 @@ class Intake:
         self._wake = wake
         self.limit = limit
         kind = os.fstat(fd).st_mode
-        self._may_wait = stat.S_ISREG(kind)
+        # Nobody stands behind a file; and whoever configured it wants auditd to wait rather than a record to be lost.
+        self.may_wait = stat.S_ISREG(kind)
         self._is_socket = stat.S_ISSOCK(kind)
         self._changed = threading.Condition()
         self._blocks: deque[bytearray] = deque()
@@ -119,14 +120,14 @@ class Intake:
             return False
         if count:
             self._admit(memoryview(buffer)[:count])
-            if count < NAP_BELOW_BYTES and not self._may_wait:
+            if count < NAP_BELOW_BYTES and not self.may_wait:
                 time.sleep(NAP_SECONDS)
         return count > 0
 
     def _admit(self, data: memoryview) -> None:
         with self._changed:
             self.bytes_read += len(data)
-            if self._may_wait:
+            if self.may_wait:
                 while self._size + len(data) > self.limit and not self._stopped:
                     self._changed.wait()
             if self._dropping:
@@ -212,7 +213,7 @@ class Intake:
                 return b""
             block = self._blocks.popleft()
             self._size -= len(block)
-            if self._may_wait:
+            if self.may_wait:
                 self._changed.notify_all()
         return bytes(block)
 

@@ -85,6 +85,16 @@ class NoticeFrame:
         return str(self.document["event"]["id"])
 
     @property
+    def host(self) -> str:
+        """Whom it speaks of."""
+        return str(self.document["host"]["name"])
+
+    @property
+    def time_ms(self) -> int:
+        """When it was noticed, in milliseconds since 1970."""
+        return round(datetime.fromisoformat(str(self.document["@timestamp"])).timestamp() * 1000)
+
+    @property
     def json(self) -> bytes:
         """The document as JSON."""
         return encode(self.document, "json-lines")[:-1]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from audisp_pyaudit.delivery.feed import Feed
 from audisp_pyaudit.engine import Engine
 from audisp_pyaudit.framing import FrameList, Frames
 from audisp_pyaudit.intake import Intake
@@ -51,6 +52,7 @@ class Pipeline:
         engine: turns bytes into frames.
         names: looks names up; None if nobody asks for names.
         sinks: where frames go; their order is that of the engine's route bits.
+        feed: the queue that sinks which acknowledge take frames from; None if there is no such sink.
         notices: makes the events that say what was lost here.
         log: where to tell people.
         state_path: where the engine's state is kept, empty for nowhere.
@@ -67,6 +69,7 @@ class Pipeline:
         sinks: Sequence[Sink],
         notices: Notices,
         log: Log,
+        feed: Feed | None = None,
         state_path: str = "",
         state_lock: StateLock | None = None,
         problems: Sequence[str] = (),
@@ -77,6 +80,7 @@ class Pipeline:
         self._sinks = sinks
         self._notices = notices
         self._log = log
+        self._feed = feed
         self._state_path = state_path
         self._state_lock = state_lock
         self._problems = problems
@@ -98,11 +102,18 @@ class Pipeline:
     def run(self) -> None:
         """Work until the input has ended."""
         while not self._intake.finished:
-            block = self._intake.take(TICK_SECONDS if self._engine.holds else IDLE_SECONDS)
+            if self._feed is not None and self._feed.blocked:  # `when_full = "block"`: intake waits too
+                time.sleep(TICK_SECONDS)
+                self._keep_house(time.monotonic())
+                continue
+            wait = TICK_SECONDS if self._engine.holds else IDLE_SECONDS
+            block = self._intake.take(wait if self._feed is None else self._feed.due(wait))
             if block:
                 self._publish(self._engine.feed(block))
             self._exchange_names()
             self._publish(self._engine.tick(_now_ms()))
+            if self._feed is not None:
+                self._feed.commit_if_due()
             self._keep_house(time.monotonic())
             if 0 < len(block) < SMALL_BLOCK_BYTES:
                 time.sleep(COALESCE_SECONDS)
@@ -117,12 +128,16 @@ class Pipeline:
         self._await_names(name_wait)
         self._publish(self._engine.close())
         self._announce_losses()
+        if self._feed is not None:
+            self._feed.commit()
         self._save_state()
         if self._state_lock is not None:
             self._state_lock.release()
         deadline = time.monotonic() + drain
         for sink in self._sinks:
             sink.close(deadline)
+        if self._feed is not None:
+            self._feed.close()
         if self._names is not None:
             self._names.close()
         self._look_at_sinks(remind=True)
@@ -142,6 +157,8 @@ class Pipeline:
         for frames in batches:
             if len(frames):
                 self._frames += len(frames)
+                if self._feed is not None:
+                    self._feed.append(frames)
                 for sink in self._sinks:
                     self._deliver(sink, frames)
 
@@ -181,6 +198,10 @@ class Pipeline:
             return
         self._house_at = now + HOUSE_SECONDS
         remind = now >= self._remind_at
+        if self._feed is not None:
+            self._feed.keep_house(self._log, remind=remind)
+            for lost in self._feed.losses():
+                self._announce("frames-dropped", lost)
         self._announce_losses()
         self._look_at_sinks(remind=remind)
         self._want_state(now)

@@ -11,6 +11,7 @@ from audisp_pyaudit import assembly, config
 from audisp_pyaudit.intake import Intake
 from audisp_pyaudit.plugin import Arguments
 from audisp_pyaudit.signals import WakeUp
+from audisp_pyaudit.sink_settings import UnixSettings
 from audisp_pyaudit.sinks.file import FileSink
 from audisp_pyaudit.sinks.stdout import StdoutSink
 from audisp_pyaudit.sinks.unix import UnixSink
@@ -34,7 +35,7 @@ def intake() -> Iterator[Intake]:
 def defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The default socket and state in a folder of the test's own; no configuration in /etc."""
     monkeypatch.setattr(config, "CONFIG_PATH", str(tmp_path / "none.toml"))
-    sinks = {"events": config.UnixSettings(path=str(tmp_path / "events.sock"))}
+    sinks = {"events": UnixSettings(path=str(tmp_path / "events.sock"))}
     monkeypatch.setattr(config, "DEFAULT_SINKS", sinks)
     monkeypatch.setattr(config.State, "__init__", _state_in(str(tmp_path / "engine.state")))
     return tmp_path

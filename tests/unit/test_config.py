@@ -9,16 +9,14 @@ import pytest
 from audisp_pyaudit import config
 from audisp_pyaudit.config import (
     Config,
-    FileSettings,
     Match,
     Rule,
-    StdoutSettings,
-    UnixSettings,
     load,
     parse,
 )
 from audisp_pyaudit.errors import ConfigFileError
 from audisp_pyaudit.host import HostFacts
+from audisp_pyaudit.sink_settings import SINK_TYPES, FileSettings, StdoutSettings, UnixSettings
 
 MATCHES = "key, record_type, action, category, syscall, exe, uid, auid, unit, host"
 ANNOTATED = Path(__file__).parents[2] / "plugin" / "audisp-pyaudit.toml"
@@ -73,11 +71,11 @@ def test_annotated_file_has_every_key() -> None:
     import tomllib  # noqa: PLC0415  # here only
 
     table = tomllib.loads(uncommented(""))
-    for name in ("host", "decode", "limits", "timing", "state"):
+    for name in ("host", "decode", "limits", "timing", "state", "queue"):
         section = getattr(Config(), name)
         assert list(table[name]) == [field.name for field in dataclasses.fields(section)], name
     everything = tomllib.loads(uncommented(">?"))
-    for kind, cls in config.SINK_TYPES.items():
+    for kind, cls in SINK_TYPES.items():
         keys = {key for sink in everything["sinks"].values() if sink["type"] == kind for key in sink}
         assert keys == {field.name for field in dataclasses.fields(cls)}, kind
     rules = everything["rules"]
@@ -122,7 +120,7 @@ match = { kee = "x" }
     ) == [
         'a.toml:2: host.nam: unknown key; did you mean "name"?',
         'a.toml:4: limits.events: expected a whole number from 16 to 1000000, found "many"',
-        'a.toml:6: sinks.a.type: expected one of "unix", "file", "stdout", found "unx"; did you mean "unix"?',
+        'a.toml:6: sinks.a.type: expected one of "unix", "file", "stdout", "kafka", found "unx"; did you mean "unix"?',
         "a.toml:7: sinks.b.path: is missing",
         'a.toml:9: sinks.b.mode: expected a file mode in octal as a text, such as "0600", found 600',
         "a.toml:10: sinks.C: expected a name of lower-case letters, digits, - and _ (at most 63)",
@@ -142,14 +140,31 @@ match = { kee = "x" }
         ("host = 1", "a.toml:1: host: expected a table ([host]), found 1"),
         ("sinks = 1", "a.toml:1: sinks: expected tables ([sinks.NAME]), found 1"),
         ("[sinks]\na = 1", "a.toml:2: sinks.a: expected a table ([sinks.a]), found 1"),
-        ("[sinks.a]\nformat = 'json'", 'a.toml:1: sinks.a.type: expected one of "unix", "file", "stdout", is missing'),
+        (
+            "[sinks.a]\nformat = 'json'",
+            'a.toml:1: sinks.a.type: expected one of "unix", "file", "stdout", "kafka", is mis',
+        ),
+        ("[sinks.a]\ntype='kafka'\nbootstrap=''", 'a.toml:3: sinks.a.bootstrap: expected "host:port" of one or more'),
+        ("[sinks.a]\ntype='kafka'\nbootstrap='b:1'\ntopic='a b'", "a.toml:4: sinks.a.topic: expected 1 to 249 letters"),
+        (
+            "[sinks.a]\ntype='kafka'\nbootstrap='b:1'\n[sinks.a.librdkafka]\n'bootstrap.servers'='x'",
+            'sinks.a.librdkafka: "bootstrap.servers" is `bootstrap` of the sink',
+        ),
+        (
+            "[sinks.a]\ntype='kafka'\nbootstrap='b:1'\n[sinks.a.librdkafka]\n'linger.ms'=[1]",
+            'sinks.a.librdkafka: "linger.ms": expected a text, a number, true or false, found [1]',
+        ),
+        (
+            "[queue]\nwhen_full = 'drop'",
+            'a.toml:2: queue.when_full: expected one of "drop_oldest", "drop_newest", "block"',
+        ),
         ("rules = 1", "a.toml:1: rules: expected tables in a list ([[rules]]), found 1"),
         ("rules = [1]", "rules[0]: expected a table ([[rules]]), found 1"),
         ("[[rules]]\nname='a'\ndrop=true\nmatch=1", "a.toml:4: rules[0].match: expected a table (match = "),
         ("[[rules]]\nname='a'\nroute=[]\nmatch={key='k'}", "a.toml:3: rules[0].route: expected at least one sink"),
         ("[[rules]]\nname='a'\ndrop=true\nmatch={uid='root'}", "uid: expected numbers (or the beginning of one and *)"),
         ("[[rules]]\nname='a'\ndrop=true\nmatch={auid=['1*', '1*0']}", "auid: expected numbers"),
-        ("[sinks.e]\ntype=[1]", 'a.toml:2: sinks.e.type: expected one of "unix", "file", "stdout", found [1]'),
+        ("[sinks.e]\ntype=[1]", 'a.toml:2: sinks.e.type: expected one of "unix", "file", "stdout", "kafka", found [1]'),
         ("a = " + "[" * 5000 + "]" * 5000, "a.toml: tables or lists are nested too deep"),
         ("[limits]\nevents = " + "9" * 5000, "a.toml:2: a number has too many digits"),
         ("[limits]\nevents = 0x" + "f" * 9000, "limits.events: expected a whole number from 16 to"),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from audisp_pyaudit.config import FileSettings
 from audisp_pyaudit.framing import FrameList
+from audisp_pyaudit.sink_settings import FileSettings
 from audisp_pyaudit.sinks import file as module
 from audisp_pyaudit.sinks.file import FileSink
 

@@ -3,9 +3,9 @@
 import os
 from collections.abc import Callable
 
-from audisp_pyaudit.config import StdoutSettings
 from audisp_pyaudit.framing import FrameList
 from audisp_pyaudit.packing import unpack
+from audisp_pyaudit.sink_settings import StdoutSettings
 from audisp_pyaudit.sinks.stdout import StdoutSink
 
 Make = Callable[..., FrameList]

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from audisp_pyaudit.config import UnixSettings
 from audisp_pyaudit.framing import FrameList
 from audisp_pyaudit.notices import Notices
 from audisp_pyaudit.packing import unpack
+from audisp_pyaudit.sink_settings import UnixSettings
 from audisp_pyaudit.sinks import unix as module
 from audisp_pyaudit.sinks.unix import UnixSink
 

@@ -13,9 +13,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from audisp_pyaudit.config import FileSettings
 from audisp_pyaudit.errors import SinkError
 from audisp_pyaudit.framing import Frames, stream_framing
+from audisp_pyaudit.sink_settings import FileSettings
 from audisp_pyaudit.sinks.base import SinkStats, sink_error
 from audisp_pyaudit.sinks.writer import FrameWriter, tail_of
 

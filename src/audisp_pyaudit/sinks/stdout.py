@@ -3,8 +3,8 @@
 import dataclasses
 from collections import Counter
 
-from audisp_pyaudit.config import StdoutSettings
 from audisp_pyaudit.framing import Frames, stream_framing
+from audisp_pyaudit.sink_settings import StdoutSettings
 from audisp_pyaudit.sinks.base import SinkStats
 from audisp_pyaudit.sinks.writer import FrameWriter
 

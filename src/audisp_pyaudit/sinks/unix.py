@@ -14,10 +14,10 @@ import threading
 import time
 from collections import Counter
 
-from audisp_pyaudit.config import UnixSettings
 from audisp_pyaudit.errors import SinkError
 from audisp_pyaudit.framing import Frames, socket_framing
 from audisp_pyaudit.notices import Notices, encode
+from audisp_pyaudit.sink_settings import UnixSettings
 from audisp_pyaudit.sinks.base import SinkStats
 from audisp_pyaudit.sinks.listener import Listener
 from audisp_pyaudit.sinks.subscriber import Subscriber

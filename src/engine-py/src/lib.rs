@@ -221,6 +221,14 @@ impl Frames {
         Ok(Self { frames: Arc::new(frames.map_err(PyValueError::new_err)?) })
     }
 
+    /// Single frames of other batches, in the order given.
+    #[staticmethod]
+    #[allow(clippy::needless_pass_by_value)] // as above
+    fn collected(frames: Vec<PyRef<'_, Frame>>) -> Self {
+        let parts: Vec<(&engine::Frames, usize)> = frames.iter().map(|each| (&*each.frames, each.index)).collect();
+        Self { frames: Arc::new(engine::Frames::collected(&parts)) }
+    }
+
     #[staticmethod]
     #[pyo3(signature = (*, identity, host, time_ms, routes, json=None, msgpack=None))]
     fn single(

@@ -221,6 +221,17 @@ impl Frames {
         all
     }
 
+    /// Single frames of other batches of one engine, in the order given.
+    pub fn collected(parts: &[(&Frames, usize)]) -> Self {
+        let json = parts.iter().all(|(batch, _)| batch.json.is_some());
+        let msgpack = parts.iter().all(|(batch, _)| batch.msgpack.is_some());
+        let mut all = Self::new(json, msgpack);
+        for (batch, index) in parts {
+            all.take(batch, *index);
+        }
+        all
+    }
+
     /// The frames from a sequence on.
     #[must_use]
     pub fn since(&self, sequence: u64) -> Self {

@@ -1,0 +1,91 @@
+"""What the configuration may say of each type of sink, and the sink there is where it says nothing."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from audisp_pyaudit.settings import choice, mode, path, required, setting, shown, socket_path, text, whole
+
+MIB = 1024 * 1024
+# Kafka's own rule for names of topics.
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}\Z")
+
+
+def servers(value: object) -> str:
+    """Brokers to ask first: `host:port`, several with commas."""
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise ValueError(f'expected "host:port" of one or more brokers with commas, found {shown(value)}')
+    return value
+
+
+def topic(value: object) -> str:
+    """The name of a topic."""
+    if not isinstance(value, str) or not _TOPIC.match(value) or value in {".", ".."}:
+        raise ValueError(f"expected 1 to 249 letters, digits, dots, - and _, found {shown(value)}")
+    return value
+
+
+def librdkafka(value: object) -> tuple[tuple[str, object], ...]:
+    """Settings of librdkafka by its own names; it checks them itself."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected a table of librdkafka's settings, found {shown(value)}")  # noqa: TRY004  # as every check
+    for name, each in value.items():
+        if name in {"bootstrap.servers", "metadata.broker.list"}:
+            raise ValueError(f'"{name}" is `bootstrap` of the sink')
+        if not isinstance(each, str | int | float):
+            raise ValueError(f'"{name}": expected a text, a number, true or false, found {shown(each)}')  # noqa: TRY004
+    return tuple(value.items())
+
+
+@dataclass(frozen=True)
+class UnixSettings:
+    """A Unix stream socket that we listen on, for many subscribers."""
+
+    path: str = required(socket_path)
+    type: str = setting("unix", choice("unix"))
+    format: str = setting("json", choice("json", "msgpack"))
+    mode: int = setting(0o600, mode)
+    group: str = setting("", text)
+    subscribers: int = setting(32, whole(1, 1000))
+    buffer_bytes: int = setting(4 * MIB, whole(65536, 1024 * MIB, "bytes"))
+
+
+@dataclass(frozen=True)
+class FileSettings:
+    """A file that frames are appended to."""
+
+    path: str = required(path)
+    type: str = setting("file", choice("file"))
+    format: str = setting("json", choice("json", "msgpack"))
+    mode: int = setting(0o600, mode)
+
+
+@dataclass(frozen=True)
+class StdoutSettings:
+    """Standard output, for people and tests."""
+
+    type: str = setting("stdout", choice("stdout"))
+    format: str = setting("json", choice("json", "msgpack"))
+
+
+@dataclass(frozen=True)
+class KafkaSettings:
+    """A topic of Kafka. What is not delivered waits in the queue."""
+
+    bootstrap: str = required(servers)
+    type: str = setting("kafka", choice("kafka"))
+    topic: str = setting("audit", topic)
+    format: str = setting("json", choice("json", "msgpack"))
+    # What keeps messages in order among each other: those of one key.
+    key: str = setting("host", choice("host", "session", "none"))
+    librdkafka: tuple[tuple[str, object], ...] = setting((), librdkafka)
+
+
+SinkSettings = UnixSettings | FileSettings | StdoutSettings | KafkaSettings
+SINK_TYPES: dict[str, type[SinkSettings]] = {
+    "unix": UnixSettings,
+    "file": FileSettings,
+    "stdout": StdoutSettings,
+    "kafka": KafkaSettings,
+}
+DEFAULT_SINKS: Mapping[str, SinkSettings] = {"events": UnixSettings(path="/run/audisp-pyaudit/events.sock")}

@@ -1,0 +1,272 @@
+"""Kafka as a sink: frames of the queue become messages, and what the broker has is acknowledged to the queue.
+
+In: slices of the queue. Out: one message for each frame, in order. librdkafka holds little; what is not acknowledged is
+in the queue. One thread does everything, and waits for the network at most 100 ms at a time.
+
+Where a message fails for good, or the producer does, a fresh producer goes on with the first frame that was not
+acknowledged (`enable.gapless.guarantee`: nothing behind it was sent). That costs no event and no order; at worst,
+duplicates, which the event id in the message makes recognisable.
+"""
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, cast
+
+from audisp_pyaudit._engine import SCHEMA, Frame
+from audisp_pyaudit.delivery.cursor import Slice
+from audisp_pyaudit.delivery.queue import Queue
+from audisp_pyaudit.framing import Frames
+from audisp_pyaudit.sink_settings import KafkaSettings
+from audisp_pyaudit.sinks.base import SinkStats
+
+# How long the network is waited for at a time.
+POLL_SECONDS = 0.05
+# A fresh producer is made after this long, twice as long after each that failed at once, up to the second.
+FIRST_PAUSE_SECONDS = 0.1
+LAST_PAUSE_SECONDS = 30.0
+# A producer that lived as long was a good one.
+GOOD_SECONDS = 60.0
+# What an old producer is given to tell what became of its messages.
+LAST_WORDS_SECONDS = 5.0
+_CONTENT_TYPES = {"json": b"application/json", "msgpack": b"application/vnd.msgpack"}
+
+# What delivery depends on, see docs/decisions.md: nothing lost by librdkafka itself, order kept, little memory, no
+# hammering on a broker that refuses a log-in.
+DEFAULTS: Mapping[str, object] = {
+    "enable.idempotence": True,
+    "enable.gapless.guarantee": True,
+    "message.timeout.ms": 0,
+    "linger.ms": 50,
+    "compression.type": "zstd",
+    "queue.buffering.max.messages": 10_000,
+    "queue.buffering.max.kbytes": 16_384,
+    "reconnect.backoff.ms": 1000,
+    "reconnect.backoff.max.ms": 30_000,
+    "socket.keepalive.enable": True,
+    "partitioner": "murmur2_random",
+    "allow.auto.create.topics": False,
+    "log_level": 0,
+}
+
+
+class Producer(Protocol):
+    """What is used of confluent_kafka.Producer, in every version from 1.7.0 on."""
+
+    def produce(self, topic: str, value: bytes, **more: Any) -> None: ...  # noqa: ANN401, D102  # as the library has it
+    def poll(self, timeout: float, /) -> int: ...  # noqa: D102
+    def flush(self, timeout: float, /) -> int: ...  # noqa: D102
+    def purge(self) -> None: ...  # noqa: D102
+
+
+Make = Callable[[Mapping[str, object]], Producer]
+
+
+def make_producer(settings: Mapping[str, object]) -> Producer:
+    """The real one.
+
+    Raises:
+        confluent_kafka.KafkaException: a setting cannot be.
+    """
+    from confluent_kafka import Producer as Real  # noqa: PLC0415  # others do without
+
+    return cast("Producer", Real(dict(settings)))
+
+
+def producer_settings(settings: KafkaSettings) -> dict[str, object]:
+    """Everything that librdkafka is told; what the configuration says of it goes before our defaults."""
+    return {**DEFAULTS, "bootstrap.servers": settings.bootstrap, **dict(settings.librdkafka)}
+
+
+class _Report:
+    """Told by librdkafka what became of a message; on this sink's thread, from within poll and flush."""
+
+    __slots__ = ("part", "sink", "which")
+
+    def __init__(self, sink: "KafkaSink", part: Slice, which: int) -> None:
+        self.sink, self.part, self.which = sink, part, which
+
+    def __call__(self, error: object, _message: object) -> None:
+        self.sink._reported(self.part, self.which, error)  # noqa: SLF001  # its own
+
+
+class KafkaSink:
+    """Delivers the queue to a topic.
+
+    Args:
+        name: the sink's name.
+        settings: what the configuration says.
+        queue: where frames come from.
+        make: makes a producer.
+    """
+
+    def __init__(self, name: str, settings: KafkaSettings, queue: Queue, make: Make = make_producer) -> None:
+        self.name = name
+        self.trouble = ""
+        self.rebuilt = 0
+        self._settings = settings
+        self._frames = 0
+        self._queue = queue
+        self._make = make
+        self._producer: Producer | None = None
+        self._made_at = 0.0
+        self._pause = FIRST_PAUSE_SECONDS
+        self._resume_at = 0.0
+        self._failed: object = None
+        self._acknowledged: list[tuple[Slice, int]] = []
+        self._waiting: deque[tuple[Slice, int]] = deque()
+        self._headers = [
+            ("content-type", _CONTENT_TYPES[settings.format]),
+            ("schema-version", str(SCHEMA).encode()),
+        ]
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"sink {name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to deliver. A broker need not be there."""
+        self._thread.start()
+
+    def deliver(self, frames: Frames) -> None:
+        """Count them: they come from the queue."""
+        self._frames += len(frames)
+
+    def close(self, deadline: float) -> None:
+        """Go on until `deadline` while something waits and is wanted, then stop; the queue keeps what was not taken."""
+        while time.monotonic() < deadline and self._queue.counts(self.name).queued and self._thread.is_alive():
+            time.sleep(0.005)
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(2 * POLL_SECONDS)
+
+    def stats(self) -> SinkStats:
+        """The ledger of its place in the queue."""
+        counts = self._queue.counts(self.name)
+        return SinkStats(
+            frames=self._frames,
+            offered=counts.offered,
+            delivered=counts.delivered,
+            filtered=counts.filtered,
+            queued=counts.queued,
+            lost=counts.lost,
+        )
+
+    # --- the sink's own thread ----------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._step()
+            except Exception as error:  # noqa: BLE001  # a bug here costs time, no event
+                self._give_up_producer(error)
+        self._let_go(0.0)
+
+    def _step(self) -> None:
+        producer = self._producer
+        if producer is None:
+            producer = self._fresh()
+        if producer is None:
+            self._stop.wait(POLL_SECONDS)
+            return
+        self._fill(producer)
+        self._call(producer.poll, 0.0 if self._waiting else POLL_SECONDS)
+        self._tell_queue()
+        if self._failed is not None:
+            self._give_up_producer(self._failed)
+
+    def _fresh(self) -> Producer | None:
+        """A producer, if it is time for one."""
+        if time.monotonic() < self._resume_at:
+            return None
+        self._failed = None
+        self._producer = self._make({**producer_settings(self._settings), "error_cb": self._noticed})
+        self._made_at = time.monotonic()
+        self._queue.rewind(self.name)
+        return self._producer
+
+    def _fill(self, producer: Producer) -> None:
+        """Give the producer what waits, until it has enough."""
+        if not self._waiting:
+            part = self._queue.take(self.name, POLL_SECONDS)
+            if part is None:
+                return
+            self._waiting.extend((part, which) for which in part.outstanding())
+        while self._waiting and self._failed is None:
+            part, which = self._waiting[0]
+            try:
+                self._produce(producer, part, which)
+            except BufferError:
+                self._call(producer.poll, POLL_SECONDS)
+                return
+            except Exception as error:  # noqa: BLE001  # KafkaException, which is not imported here
+                self._failed = error
+                return
+            self._waiting.popleft()
+
+    def _produce(self, producer: Producer, part: Slice, which: int) -> None:
+        frame = part.frames[part.wanted[which]]
+        value = frame.json if self._settings.format == "json" else frame.msgpack
+        producer.produce(
+            self._settings.topic,
+            value or b"",
+            key=self._key(frame),
+            headers=[*self._headers, ("event-id", frame.id.encode())],
+            on_delivery=_Report(self, part, which),
+        )
+
+    def _key(self, frame: Frame) -> bytes | None:
+        match self._settings.key:
+            case "host":
+                return frame.host.encode()
+            case "session":
+                return f"{frame.host}/{frame.session or ''}".encode()
+            case _:
+                return None
+
+    def _reported(self, part: Slice, which: int, error: object) -> None:
+        if error is None:
+            self._acknowledged.append((part, which))
+            self.trouble = ""
+        elif self._failed is None:
+            self._failed = error
+
+    def _noticed(self, error: object) -> None:
+        """Troubles of librdkafka itself: a broker that is away, a log-in that is refused."""
+        self.trouble = str(error)
+
+    def _call(self, what: Callable[[float], int], seconds: float) -> None:
+        """Call what raises when the producer is broken for good."""
+        try:
+            what(seconds)
+        except Exception as error:  # noqa: BLE001  # KafkaException or SystemError, see the binding's own bug
+            self._failed = self._failed or error
+
+    def _tell_queue(self) -> None:
+        if self._acknowledged:
+            done, self._acknowledged = self._acknowledged, []
+            self._queue.acknowledge(self.name, done)
+
+    def _give_up_producer(self, why: object) -> None:
+        """Go on with another producer, after a pause, from what was not acknowledged."""
+        self.trouble = f"{self._settings.bootstrap}: {why}"
+        self._let_go(LAST_WORDS_SECONDS)
+        self.rebuilt += 1
+        now = time.monotonic()
+        if now - self._made_at > GOOD_SECONDS:
+            self._pause = FIRST_PAUSE_SECONDS
+        self._resume_at = now + self._pause
+        self._pause = min(2 * self._pause, LAST_PAUSE_SECONDS)
+
+    def _let_go(self, seconds: float) -> None:
+        """Hear what became of the last messages, and drop the producer; it has no close() that cannot hang."""
+        producer, self._producer = self._producer, None
+        self._waiting.clear()
+        if producer is None:
+            return
+        with contextlib.suppress(Exception):
+            producer.purge()
+        self._call(producer.flush, seconds)
+        with contextlib.suppress(Exception):
+            producer.poll(0.0)
+        self._tell_queue()

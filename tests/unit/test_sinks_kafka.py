@@ -1,0 +1,211 @@
+"""The Kafka sink: every event once and in order where the broker allows it, and nothing lost where it does not."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
+
+from audisp_pyaudit.delivery.cursor import Cursor
+from audisp_pyaudit.delivery.queue import Queue, QueueSettings
+from audisp_pyaudit.sink_settings import KafkaSettings
+from audisp_pyaudit.sinks import kafka
+from audisp_pyaudit.sinks.kafka import KafkaSink, producer_settings
+from tests.frames import frames
+from tests.kafka_mock import MockBroker
+
+TIMEOUT = 20.0
+
+
+@pytest.fixture(scope="module")
+def broker() -> MockBroker:
+    """A broker on loopback."""
+    return MockBroker()
+
+
+@pytest.fixture
+def queue() -> Iterator[Queue]:
+    """A queue in memory for one sink."""
+    made = Queue(QueueSettings(), [Cursor("kafka", 0)])
+    yield made
+    made.close()
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Until something is true."""
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.01)
+
+
+def put(queue: Queue, first: int, count: int) -> None:
+    """Events, committed."""
+    queue.append(frames(range(first, first + count)))
+    queue.commit()
+
+
+class FakeProducer:
+    """Takes messages and reports on them as a test says."""
+
+    def __init__(self, broker: "FakeBroker", settings: Mapping[str, object]) -> None:
+        self.broker, self.settings = broker, settings
+        self.reports: list[tuple[Callable[[object, object], None], object]] = []
+        self.broken: Exception | None = None
+
+    def produce(self, topic: str, value: bytes, **more: Any) -> None:  # noqa: ANN401  # as the library has it
+        """Take a message, or not."""
+        if self.broker.room <= len(self.reports):
+            raise BufferError("Local: Queue full")
+        outcome = self.broker.judge(json.loads(value)["event"]["sequence"])
+        if isinstance(outcome, Exception):
+            raise outcome
+        if outcome is None and self.broken is None:
+            self.broker.stored.append((topic, value, more))
+        self.reports.append((more["on_delivery"], outcome or self.broken))
+        if outcome is not None:
+            self.broken = Exception("Local: Gapless guarantee")
+
+    def poll(self, timeout: float) -> int:
+        """Report."""
+        reports, self.reports = self.reports, []
+        for report, outcome in reports:
+            report(outcome, None)
+        if not reports:
+            time.sleep(min(timeout, 0.005))
+        return len(reports)
+
+    flush = poll
+
+    def purge(self) -> None:
+        """Nothing is held."""
+
+
+class FakeBroker:
+    """What producers are made for."""
+
+    def __init__(self) -> None:
+        self.stored: list[tuple[str, bytes, dict[str, Any]]] = []
+        self.made: list[FakeProducer] = []
+        self.room = 10_000
+        self.judge: Callable[[int], object] = lambda _serial: None
+
+    def make(self, settings: Mapping[str, object]) -> FakeProducer:
+        """A producer."""
+        self.made.append(FakeProducer(self, settings))
+        return self.made[-1]
+
+    @property
+    def serials(self) -> list[int]:
+        """What is stored, in order."""
+        return [json.loads(value)["event"]["sequence"] for _, value, _ in self.stored]
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeBroker:
+    """A broker that does as a test says; nobody waits long."""
+    monkeypatch.setattr(kafka, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(kafka, "LAST_WORDS_SECONDS", 0.01)
+    return FakeBroker()
+
+
+def test_every_event_is_a_message(broker: MockBroker, queue: Queue) -> None:
+    """A consumer of the topic has every event once, in order, with its id and what it is written in."""
+    broker.make_topic("every")
+    sink = KafkaSink("kafka", KafkaSettings(broker.bootstrap, topic="every"), queue)
+    sink.start()
+    put(queue, 1, 500)
+    put(queue, 501, 500)
+    until(lambda: not queue.counts("kafka").queued, "all is acknowledged")
+    sink.close(time.monotonic())
+    messages = broker.messages("every", 1000)
+    assert [json.loads(each.value())["event"]["sequence"] for each in messages] == list(range(1, 1001))
+    assert {each.key() for each in messages} == {b"lab"}
+    document = json.loads(messages[0].value())
+    assert dict(messages[0].headers()) == {
+        "content-type": b"application/json",
+        "schema-version": str(document["auditd"]["schema"]).encode(),
+        "event-id": document["event"]["id"].encode(),
+    }
+    stats = sink.stats()
+    assert (stats.offered, stats.delivered, stats.closed) == (1000, 1000, True)
+
+
+def test_a_broker_that_is_away_costs_nothing(queue: Queue) -> None:
+    """Events wait; the log can say why; the sink ends at once when it is to."""
+    sink = KafkaSink("kafka", KafkaSettings("127.0.0.1:1"), queue)
+    sink.start()
+    put(queue, 1, 50)
+    until(lambda: sink.trouble, "a trouble is told")
+    start = time.monotonic()
+    sink.close(start)
+    assert time.monotonic() - start < 5
+    assert queue.counts("kafka").queued == 50
+
+
+def test_a_failed_message_is_sent_again_in_order(fake: FakeBroker, queue: Queue) -> None:
+    """After an error nothing is missing and nothing overtakes; what was stored is not sent twice."""
+    tries: list[int] = []
+
+    def judge(serial: int) -> object:
+        if serial == 30 and len(tries) < 3:
+            tries.append(serial)
+            return Exception("Broker: Not enough in-sync replicas")
+        return None
+
+    fake.judge = judge
+    sink = KafkaSink("kafka", KafkaSettings("b:1"), queue, fake.make)
+    sink.start()
+    put(queue, 1, 100)
+    until(lambda: not queue.counts("kafka").queued, "all is acknowledged")
+    sink.close(time.monotonic())
+    assert fake.serials == list(range(1, 101))
+    assert sink.rebuilt == len(tries) == 3
+
+
+def test_a_full_producer_is_waited_for(fake: FakeBroker, queue: Queue) -> None:
+    """Memory is bounded by librdkafka's own small queue; the rest stays in ours."""
+    fake.room = 7
+    sink = KafkaSink("kafka", KafkaSettings("b:1"), queue, fake.make)
+    sink.start()
+    put(queue, 1, 100)
+    until(lambda: not queue.counts("kafka").queued, "all is acknowledged")
+    sink.close(time.monotonic())
+    assert fake.serials == list(range(1, 101))
+    assert sink.rebuilt == 0
+
+
+def test_settings_that_cannot_be_are_told_and_tried_again(queue: Queue) -> None:
+    """A wrong setting of librdkafka costs no event and no process: it is in the log until somebody mends it."""
+    settings = KafkaSettings("b:1", librdkafka=(("no.such.setting", 1),))
+    sink = KafkaSink("kafka", settings, queue)
+    sink.start()
+    put(queue, 1, 5)
+    until(lambda: "no.such.setting" in sink.trouble, "the setting is named")
+    sink.close(time.monotonic())
+    assert queue.counts("kafka").queued == 5
+
+
+@pytest.mark.parametrize(("key", "expected"), [("host", b"lab"), ("session", b"lab/1"), ("none", None)])
+def test_the_key_keeps_what_it_should_in_order(
+    fake: FakeBroker, queue: Queue, key: str, expected: bytes | None
+) -> None:
+    """What belongs together is in one partition."""
+    sink = KafkaSink("kafka", KafkaSettings("b:1", key=key), queue, fake.make)
+    sink.start()
+    put(queue, 1, 1)
+    until(lambda: fake.stored, "it is stored")
+    sink.close(time.monotonic())
+    assert fake.stored[0][2]["key"] == expected
+
+
+def test_what_the_configuration_says_goes_before_our_defaults() -> None:
+    """Whoever knows better can have it."""
+    settings = producer_settings(KafkaSettings("b:1", librdkafka=(("linger.ms", 5), ("ssl.ca.location", "/x"))))
+    assert (settings["linger.ms"], settings["ssl.ca.location"], settings["bootstrap.servers"]) == (5, "/x", "b:1")
+    assert settings["enable.gapless.guarantee"] is True
