@@ -48,6 +48,13 @@ test-tools: # libauparse is what our reading is compared with, with users of our
 		dpkg-query --show --showformat='$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed && continue; \
 		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $$package >/dev/null; \
 		else echo "$$package is missing: the differential test will be skipped"; fi; done
+	@for need in java:default-jre-headless mvn:maven; do \
+		command -v $${need%:*} >/dev/null && continue; \
+		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $${need#*:} >/dev/null; \
+		else echo "$${need#*:} is missing: tests with Apache Kafka will be skipped"; fi; done
+	@[ -n "$${KAFKA_BOOTSTRAP-}" ] || [ -d $(VENV)/kafka ] || ! command -v mvn >/dev/null || \
+		mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
+			-DoutputDirectory=$(abspath $(VENV))/kafka
 
 .PHONY: test
 test: dev test-tools ## everything that is tested; installs what the tests need

@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
-from tests.kafka_mock import MockBroker
+from tests.kafka.mock import MockBroker
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 

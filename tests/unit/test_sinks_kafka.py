@@ -17,7 +17,7 @@ from audisp_pyaudit.sink_settings import KafkaSettings
 from audisp_pyaudit.sinks import kafka
 from audisp_pyaudit.sinks.kafka import KafkaSink, producer_settings
 from tests.frames import frames
-from tests.kafka_mock import MockBroker
+from tests.kafka.mock import MockBroker
 
 TIMEOUT = 20.0
 
@@ -55,7 +55,7 @@ class FakeProducer:
 
     def __init__(self, broker: "FakeBroker", settings: Mapping[str, object]) -> None:
         self.broker, self.settings = broker, settings
-        self.reports: list[tuple[Callable[[object, object], None], object]] = []
+        self.reports: list[tuple[Callable[[object, object], None], object, tuple[str, bytes, dict[str, Any]]]] = []
         self.broken: Exception | None = None
 
     def produce(self, topic: str, value: bytes, **more: Any) -> None:  # noqa: ANN401  # as the library has it
@@ -63,19 +63,21 @@ class FakeProducer:
         if self.broker.room <= len(self.reports):
             raise BufferError("Local: Queue full")
         outcome = self.broker.judge(json.loads(value)["event"]["sequence"])
-        if isinstance(outcome, Exception):
+        if isinstance(outcome, Refused) and self.broker.raises:
             raise outcome
-        if outcome is None and self.broken is None:
-            self.broker.stored.append((topic, value, more))
-        self.reports.append((more["on_delivery"], outcome or self.broken))
-        if outcome is not None:
-            self.broken = Exception("Local: Gapless guarantee")
+        self.reports.append((more["on_delivery"], outcome, (topic, value, more)))
 
     def poll(self, timeout: float) -> int:
         """Report."""
         reports, self.reports = self.reports, []
-        for report, outcome in reports:
-            report(outcome, None)
+        refused = next((outcome for _, outcome, _ in reports if isinstance(outcome, Refused)), None)
+        for report, outcome, message in reports:
+            said = (refused if self.broker.whole_batches else None) or outcome or self.broken
+            if said is None:
+                self.broker.stored.append(message)
+            else:
+                self.broken = Exception("Local: Gapless guarantee")
+            report(said, None)
         if not reports:
             time.sleep(min(timeout, 0.005))
         return len(reports)
@@ -93,6 +95,8 @@ class FakeBroker:
         self.stored: list[tuple[str, bytes, dict[str, Any]]] = []
         self.made: list[FakeProducer] = []
         self.room = 10_000
+        self.raises = True  # whether a refusal comes at once
+        self.whole_batches = False  # whether all that was sent with a refused message is refused
         self.judge: Callable[[int], object] = lambda _serial: None
 
     def make(self, settings: Mapping[str, object]) -> FakeProducer:
@@ -166,6 +170,43 @@ def test_a_failed_message_is_sent_again_in_order(fake: FakeBroker, queue: Queue)
     sink.close(time.monotonic())
     assert fake.serials == list(range(1, 101))
     assert sink.rebuilt == len(tries) == 3
+
+
+class Refused(Exception):  # noqa: N818  # as the library's KafkaError, which cannot be made here
+    """What a broker says of a message that it will never take."""
+
+    def code(self) -> int:
+        """MSG_SIZE_TOO_LARGE."""
+        return 10
+
+
+@pytest.mark.parametrize("whole_batches", [True, False])
+def test_a_message_that_is_refused_for_good_does_not_take_others_with_it(
+    fake: FakeBroker, queue: Queue, *, whole_batches: bool
+) -> None:
+    """One event that is too large is counted as lost; those before and behind it arrive, in order."""
+    fake.whole_batches = whole_batches
+    fake.judge = lambda serial: Refused("Broker: Message size too large") if serial in {30, 31, 90} else None
+    fake.raises = False
+    sink = KafkaSink("kafka", KafkaSettings("b:1"), queue, fake.make)
+    sink.start()
+    put(queue, 1, 100)
+    until(lambda: not queue.counts("kafka").queued, "all is acknowledged or given up")
+    sink.close(time.monotonic())
+    assert fake.serials == [each for each in range(1, 101) if each not in {30, 31, 90}]
+    assert queue.counts("kafka").lost == {"refused": 3}
+
+
+def test_a_message_that_is_too_large_for_the_producer_is_given_up(fake: FakeBroker, queue: Queue) -> None:
+    """Librdkafka refuses it at once; nothing else waits for it."""
+    fake.judge = lambda serial: Refused("Broker: Message size too large") if serial == 30 else None
+    sink = KafkaSink("kafka", KafkaSettings("b:1"), queue, fake.make)
+    sink.start()
+    put(queue, 1, 100)
+    until(lambda: not queue.counts("kafka").queued, "all is acknowledged or given up")
+    sink.close(time.monotonic())
+    assert fake.serials == [each for each in range(1, 101) if each != 30]
+    assert (queue.counts("kafka").lost, sink.rebuilt) == ({"refused": 1}, 0)
 
 
 def test_a_full_producer_is_waited_for(fake: FakeBroker, queue: Queue) -> None:

@@ -31,6 +31,10 @@ LAST_PAUSE_SECONDS = 30.0
 GOOD_SECONDS = 60.0
 # What an old producer is given to tell what became of its messages.
 LAST_WORDS_SECONDS = 5.0
+# What a broker will say again of the same message: too large, an invalid time stamp, an invalid record. It refuses the
+# whole batch, so what comes after is sent one by one, until the message that is refused alone is known and given up.
+_POISON = frozenset({10, 32, 87})
+_CAREFUL_MESSAGES = 20_000
 _CONTENT_TYPES = {"json": b"application/json", "msgpack": b"application/vnd.msgpack"}
 
 # What delivery depends on, see docs/decisions.md: nothing lost by librdkafka itself, order kept, little memory, no
@@ -83,13 +87,13 @@ def producer_settings(settings: KafkaSettings) -> dict[str, object]:
 class _Report:
     """Told by librdkafka what became of a message; on this sink's thread, from within poll and flush."""
 
-    __slots__ = ("part", "sink", "which")
+    __slots__ = ("alone", "part", "sink", "which")
 
-    def __init__(self, sink: "KafkaSink", part: Slice, which: int) -> None:
-        self.sink, self.part, self.which = sink, part, which
+    def __init__(self, sink: "KafkaSink", part: Slice, which: int, *, alone: bool) -> None:
+        self.sink, self.part, self.which, self.alone = sink, part, which, alone
 
     def __call__(self, error: object, _message: object) -> None:
-        self.sink._reported(self.part, self.which, error)  # noqa: SLF001  # its own
+        self.sink._reported(self, error)  # noqa: SLF001  # its own
 
 
 class KafkaSink:
@@ -115,6 +119,8 @@ class KafkaSink:
         self._pause = FIRST_PAUSE_SECONDS
         self._resume_at = 0.0
         self._failed: object = None
+        self._in_flight = 0
+        self._careful = 0  # messages to send one by one
         self._acknowledged: list[tuple[Slice, int]] = []
         self._waiting: deque[tuple[Slice, int]] = deque()
         self._headers = [
@@ -180,6 +186,7 @@ class KafkaSink:
         if time.monotonic() < self._resume_at:
             return None
         self._failed = None
+        self._in_flight = 0
         self._producer = self._make({**producer_settings(self._settings), "error_cb": self._noticed})
         self._made_at = time.monotonic()
         self._queue.rewind(self.name)
@@ -193,6 +200,9 @@ class KafkaSink:
                 return
             self._waiting.extend((part, which) for which in part.outstanding())
         while self._waiting and self._failed is None:
+            if self._careful and self._in_flight:
+                self._call(producer.poll, POLL_SECONDS)
+                return
             part, which = self._waiting[0]
             try:
                 self._produce(producer, part, which)
@@ -200,8 +210,13 @@ class KafkaSink:
                 self._call(producer.poll, POLL_SECONDS)
                 return
             except Exception as error:  # noqa: BLE001  # KafkaException, which is not imported here
-                self._failed = error
-                return
+                if _code(error) not in _POISON:
+                    self._failed = error
+                    return
+                self._queue.give_up(self.name, part, which, "refused")
+            else:
+                self._in_flight += 1
+                self._careful = max(0, self._careful - 1)
             self._waiting.popleft()
 
     def _produce(self, producer: Producer, part: Slice, which: int) -> None:
@@ -212,7 +227,7 @@ class KafkaSink:
             value or b"",
             key=self._key(frame),
             headers=[*self._headers, ("event-id", frame.id.encode())],
-            on_delivery=_Report(self, part, which),
+            on_delivery=_Report(self, part, which, alone=self._careful > 0),
         )
 
     def _key(self, frame: Frame) -> bytes | None:
@@ -224,12 +239,17 @@ class KafkaSink:
             case _:
                 return None
 
-    def _reported(self, part: Slice, which: int, error: object) -> None:
+    def _reported(self, report: _Report, error: object) -> None:
+        self._in_flight -= 1
         if error is None:
-            self._acknowledged.append((part, which))
+            self._acknowledged.append((report.part, report.which))
             self.trouble = ""
-        elif self._failed is None:
-            self._failed = error
+            return
+        if _code(error) in _POISON:
+            if report.alone:
+                self._queue.give_up(self.name, report.part, report.which, "refused")
+            self._careful = _CAREFUL_MESSAGES
+        self._failed = self._failed or error
 
     def _noticed(self, error: object) -> None:
         """Troubles of librdkafka itself: a broker that is away, a log-in that is refused."""
@@ -270,3 +290,11 @@ class KafkaSink:
         with contextlib.suppress(Exception):
             producer.poll(0.0)
         self._tell_queue()
+
+
+def _code(error: object) -> int | None:
+    """The number of a KafkaError, also within a KafkaException."""
+    arguments = getattr(error, "args", ())
+    inner = arguments[0] if arguments and not hasattr(error, "code") else error
+    code = getattr(inner, "code", None)
+    return int(code()) if callable(code) else None

@@ -1,0 +1,1 @@
+"""Brokers for the tests: librdkafka's own mock cluster, and Apache Kafka."""
