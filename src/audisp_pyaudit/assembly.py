@@ -149,7 +149,7 @@ def _sinks(config: Config, notices: Notices, queue: Queue | None) -> list[Sink]:
             sinks.append(FileSink(name, index, settings))
         elif isinstance(settings, KafkaSettings):
             if queue is not None:
-                sinks.append(KafkaSink(name, settings, queue))
+                sinks.append(KafkaSink(name, settings, queue, drains=config.queue.mode == "lossy"))
         else:
             sinks.append(UnixSink(name, index, settings, notices))
     return sinks

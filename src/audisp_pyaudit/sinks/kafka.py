@@ -104,13 +104,17 @@ class KafkaSink:
         settings: what the configuration says.
         queue: where frames come from.
         make: makes a producer.
+        drains: whether it has to deliver what waits before it ends, since nobody else will.
     """
 
-    def __init__(self, name: str, settings: KafkaSettings, queue: Queue, make: Make = make_producer) -> None:
+    def __init__(
+        self, name: str, settings: KafkaSettings, queue: Queue, make: Make = make_producer, *, drains: bool = False
+    ) -> None:
         self.name = name
         self.trouble = ""
         self.rebuilt = 0
         self._settings = settings
+        self._drains = drains
         self._frames = 0
         self._queue = queue
         self._make = make
@@ -139,8 +143,8 @@ class KafkaSink:
         self._frames += len(frames)
 
     def close(self, deadline: float) -> None:
-        """Go on until `deadline` while something waits and is wanted, then stop; the queue keeps what was not taken."""
-        while time.monotonic() < deadline and self._queue.counts(self.name).queued and self._thread.is_alive():
+        """Stop; what was not acknowledged is in the spool. Without one go on until `deadline` while something waits."""
+        while self._drains and time.monotonic() < deadline and self._queue.counts(self.name).queued:
             time.sleep(0.005)
         self._stop.set()
         if self._thread.is_alive():
