@@ -69,7 +69,7 @@ def test_a_broker_that_comes_after_the_process_has_ended(
     plugin = start(config(tmp_path, broker.bootstrap, "later"))
     plugin.stdin.sendall(make_records(301, 400))
     messages = broker.messages("later", 400)
-    time.sleep(0.3)  # acknowledgements come after the messages
+    time.sleep(1.5)  # acknowledgements come after the messages
     plugin.end()
     sink = plugin.sink("topic")
     assert (sink["delivered"], sink["queued"], sink["lost"]) == (400, 0, 0)
