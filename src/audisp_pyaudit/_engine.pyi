@@ -128,12 +128,15 @@ class Frames:
     def joined(batches: list[Frames], first: int) -> Frames:
         """All frames of batches of one engine, with sequences from `first` on."""
 
-    def packed(self, klass: str | None = None) -> bytes:
-        """All frames, or those of a class (`keep`, `normal`), as `unpacked` takes them.
+    def of_class(self, klass: str) -> Frames:
+        """The frames of a class, `keep` or `normal`.
 
         Raises:
             ValueError: there is no such class.
         """
+
+    def packed(self) -> bytes:
+        """All frames, as `unpacked` takes them."""
 
     @staticmethod
     def unpacked(packed: list[bytes]) -> Frames:

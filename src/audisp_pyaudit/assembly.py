@@ -16,10 +16,10 @@ from audisp_pyaudit.engine import Build, Engine, build_raw
 from audisp_pyaudit.errors import ConfigFileError
 from audisp_pyaudit.host import host_facts
 from audisp_pyaudit.intake import Intake
-from audisp_pyaudit.logs import make_log
+from audisp_pyaudit.logs import Log, make_log
 from audisp_pyaudit.names import Lookup, NameLookup, look_up
 from audisp_pyaudit.notices import Notices
-from audisp_pyaudit.pipeline import Log, Pipeline
+from audisp_pyaudit.pipeline import Pipeline
 from audisp_pyaudit.plugin import Arguments
 from audisp_pyaudit.sink_settings import FileSettings, KafkaSettings, StdoutSettings
 from audisp_pyaudit.sinks.base import Sink

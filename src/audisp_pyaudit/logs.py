@@ -6,12 +6,20 @@ is loaded here, so this is imported after intake has begun to read.
 """
 
 import sys
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import structlog
 
 from audisp_pyaudit.escaping import escape
 from audisp_pyaudit.stderr import Stderr
+
+
+class Log(Protocol):
+    """What is wanted of a log."""
+
+    def info(self, event: str, **fields: Any) -> Any: ...  # noqa: ANN401, D102  # as structlog has it
+    def warning(self, event: str, **fields: Any) -> Any: ...  # noqa: ANN401, D102
+    def error(self, event: str, **fields: Any) -> Any: ...  # noqa: ANN401, D102
 
 
 class _Forgiving:

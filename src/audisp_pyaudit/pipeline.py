@@ -7,13 +7,13 @@ here is called by a sink. It waits for nothing but intake; a sink may keep it fo
 import signal
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
 
 from audisp_pyaudit.delivery.feed import Feed
 from audisp_pyaudit.engine import Engine
 from audisp_pyaudit.framing import FrameList, Frames
 from audisp_pyaudit.intake import Intake
 from audisp_pyaudit.ledger import Ledger
+from audisp_pyaudit.logs import Log
 from audisp_pyaudit.names import NameLookup
 from audisp_pyaudit.notices import NoticeFrame, Notices
 from audisp_pyaudit.sinks.base import Sink
@@ -34,14 +34,6 @@ SAVE_SECONDS = 10.0
 REMIND_SECONDS = 60.0
 # When we start, the process before us may still be ending; it has the state as long. Later than this it is no overlap.
 OVERLAP_SECONDS = 2.0
-
-
-class Log(Protocol):
-    """What the pipeline wants of a log."""
-
-    def info(self, event: str, **fields: Any) -> Any: ...  # noqa: ANN401, D102  # as structlog has it
-    def warning(self, event: str, **fields: Any) -> Any: ...  # noqa: ANN401, D102
-    def error(self, event: str, **fields: Any) -> Any: ...  # noqa: ANN401, D102
 
 
 class Pipeline:

@@ -37,45 +37,48 @@ def librdkafka(value: object) -> tuple[tuple[str, object], ...]:
     return tuple(value.items())
 
 
-@dataclass(frozen=True)
-class UnixSettings:
+@dataclass(frozen=True, kw_only=True)
+class _Documents:
+    """What every sink has."""
+
+    format: str = setting("json", choice("json", "msgpack"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnixSettings(_Documents):
     """A Unix stream socket that we listen on, for many subscribers."""
 
     path: str = required(socket_path)
     type: str = setting("unix", choice("unix"))
-    format: str = setting("json", choice("json", "msgpack"))
     mode: int = setting(0o600, mode)
     group: str = setting("", text)
     subscribers: int = setting(32, whole(1, 1000))
     buffer_bytes: int = setting(4 * MIB, whole(65536, 1024 * MIB, "bytes"))
 
 
-@dataclass(frozen=True)
-class FileSettings:
+@dataclass(frozen=True, kw_only=True)
+class FileSettings(_Documents):
     """A file that frames are appended to."""
 
     path: str = required(path)
     type: str = setting("file", choice("file"))
-    format: str = setting("json", choice("json", "msgpack"))
     mode: int = setting(0o600, mode)
 
 
-@dataclass(frozen=True)
-class StdoutSettings:
+@dataclass(frozen=True, kw_only=True)
+class StdoutSettings(_Documents):
     """Standard output, for people and tests."""
 
     type: str = setting("stdout", choice("stdout"))
-    format: str = setting("json", choice("json", "msgpack"))
 
 
-@dataclass(frozen=True)
-class KafkaSettings:
+@dataclass(frozen=True, kw_only=True)
+class KafkaSettings(_Documents):
     """A topic of Kafka. What is not delivered waits in the queue."""
 
     bootstrap: str = required(servers)
     type: str = setting("kafka", choice("kafka"))
     topic: str = setting("audit", topic)
-    format: str = setting("json", choice("json", "msgpack"))
     # What keeps messages in order among each other: those of one key.
     key: str = setting("host", choice("host", "session", "none"))
     librdkafka: tuple[tuple[str, object], ...] = setting((), librdkafka)

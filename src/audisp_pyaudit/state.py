@@ -6,11 +6,11 @@ memory across restarts, nothing else. One process at a time has the state: two w
 would publish what was held.
 """
 
-import contextlib
 import fcntl
 import os
-import tempfile
 from pathlib import Path
+
+from audisp_pyaudit.files import replace_file
 
 # The engine's state is bounded by what it may hold; this only keeps a wrong path from filling the memory.
 MAX_STATE_BYTES = 256 * 1024 * 1024
@@ -71,21 +71,10 @@ def load_state(path: str) -> bytes | None:
 
 
 def save_state(path: str, state: bytes) -> None:
-    """Replace the state; the file is readable by its owner only, it holds audit records.
-
-    The file is not synced to disk: state survives the end of the process, and after a power cut serials start anew.
+    """Replace the state. It survives the end of the process; after a power cut serials may start anew.
 
     Raises:
         OSError: it could not be written; the old state is still there.
     """
-    folder = Path(path).parent
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".engine.state.", dir=folder)  # made with mode 0600
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(state)
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
+    Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace_file(Path(path), state)

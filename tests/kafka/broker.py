@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+
+from tests.kafka.read import messages
 
 JARS = Path(sys.prefix) / "kafka"
 _JAVA = ("java", "-Xms256m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
@@ -119,12 +121,4 @@ class Broker:
 
     def messages(self, topic: str, count: int, seconds: float = 30.0) -> list[Any]:
         """The first so many messages of a topic, or fewer if they do not come; of a partition in order."""
-        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "test", "log_level": 0})
-        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        consumer.assign([TopicPartition(topic, each, 0) for each in partitions])
-        found: list[Any] = []
-        deadline = time.monotonic() + seconds
-        while len(found) < count and time.monotonic() < deadline:
-            found += [each for each in consumer.consume(1000, 0.2) if each.error() is None]
-        consumer.close()
-        return found
+        return messages(self.bootstrap, topic, count, seconds)

@@ -8,7 +8,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
-from audisp_pyaudit.delivery.cursor import Cursor, Position, Slice, load, save
+from audisp_pyaudit.delivery.cursor import Cursor, Position, Slice, load
+from audisp_pyaudit.files import replace_file
 from tests.frames import frames
 
 
@@ -49,7 +50,7 @@ def test_a_position_survives(tmp_path: Path) -> None:
     """After a restart, delivery goes on where it was."""
     cursor = Cursor("kafka", 0, acknowledged=Position(3, 77))
     cursor.counts.lost["spool_full"] = 4
-    save(tmp_path / "kafka.json", cursor.as_text())
+    replace_file(tmp_path / "kafka.json", cursor.as_text().encode())
     assert load(tmp_path / "kafka.json") == Position(3, 77)
     assert json.loads((tmp_path / "kafka.json").read_text())["lost"] == {"spool_full": 4}
     assert (tmp_path / "kafka.json").stat().st_mode & 0o777 == 0o600

@@ -58,7 +58,7 @@ def queue(  # noqa: PLR0913  # what a test may want to differ
         where = SpoolSettings(folder / "spool", quota, segment_bytes=64 * KIB, when_full=when_full)
         return Spool(where, about, disk or Disk())
 
-    settings = QueueSettings(memory_bytes=memory, commit_bytes=16 * KIB, when_full=when_full)
+    settings = QueueSettings(memory_bytes=memory, commit_bytes=16 * KIB, when_full=when_full, retry_seconds=0.0)
     made = Queue(settings, [Cursor(name, bit) for bit, name in enumerate(SINKS)], open_spool if folder else None)
     if begun:
         made.keep_house()
@@ -210,7 +210,6 @@ def test_block_asks_to_wait(tmp_path: Path) -> None:
         start += 50
     assert got(target) == got(target, "other") == list(range(1, start))
     target.keep_house()
-    target._retry_at = 0.0  # a second later
     target.store()
     assert not target.blocked
     assert closed(target, start - 1)["lost"] == {}
@@ -227,7 +226,6 @@ def test_a_disk_that_fails_for_a_while_costs_nothing_that_memory_can_hold(tmp_pa
     assert target.trouble
     assert got(target) == list(range(1, 21))
     disk.error = 0
-    target._retry_at = 0.0  # a second later
     put(target, 21, 10)
     assert target.trouble == ""
     target.close()
@@ -257,7 +255,6 @@ def test_a_spool_that_comes_late_is_used(tmp_path: Path) -> None:
     assert target.trouble
     assert got(target) == [1, 2, 3, 4, 5]
     (tmp_path / "spool").unlink()
-    target._retry_at = 0.0  # a second later
     put(target, 6, 5)
     target.keep_house()
     assert (got(target), got(target, "other")) == ([6, 7, 8, 9, 10], list(range(1, 11)))

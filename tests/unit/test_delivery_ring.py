@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
 from audisp_pyaudit._engine import Frames
-from audisp_pyaudit.delivery.ring import Commit, Ring, split
+from audisp_pyaudit.delivery.ring import Commit, Ring
 from tests.frames import frames, serials
 
 
@@ -66,9 +66,3 @@ def test_size_is_that_of_what_is_there() -> None:
     assert ring.size == found <= ring.limit
     ring.forget_stored()
     assert ring.size == found == ring.unstored_bytes
-
-
-def test_classes_are_told_apart() -> None:
-    """Log-ins are found among the rest, in order."""
-    rest, kept = split(frames(range(1, 8), keep=[2, 5]))
-    assert (serials(rest), serials(kept)) == ([1, 3, 4, 6, 7], [2, 5])

@@ -118,15 +118,22 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeBroker:
     return FakeBroker()
 
 
+def run(sink: KafkaSink, queue: Queue, *batches: int, enough: Callable[[], object] | None = None) -> None:
+    """Put batches of so many events into the queue, and deliver until all is settled, or what a test waits for."""
+    sink.start()
+    first = 1
+    for count in batches:
+        put(queue, first, count)
+        first += count
+    until(enough or (lambda: not queue.counts("kafka").queued), "all is acknowledged or given up, or what was awaited")
+    sink.close(time.monotonic())
+
+
 def test_every_event_is_a_message(broker: MockBroker, queue: Queue) -> None:
     """A consumer of the topic has every event once, in order, with its id and what it is written in."""
     broker.make_topic("every")
-    sink = KafkaSink("kafka", KafkaSettings(broker.bootstrap, topic="every"), queue)
-    sink.start()
-    put(queue, 1, 500)
-    put(queue, 501, 500)
-    until(lambda: not queue.counts("kafka").queued, "all is acknowledged")
-    sink.close(time.monotonic())
+    sink = KafkaSink("kafka", KafkaSettings(bootstrap=broker.bootstrap, topic="every"), queue)
+    run(sink, queue, 500, 500)
     messages = broker.messages("every", 1000)
     assert [json.loads(each.value())["event"]["sequence"] for each in messages] == list(range(1, 1001))
     assert {each.key() for each in messages} == {b"lab"}
@@ -142,7 +149,7 @@ def test_every_event_is_a_message(broker: MockBroker, queue: Queue) -> None:
 
 def test_a_broker_that_is_away_costs_nothing(queue: Queue) -> None:
     """Events wait; the log can say why; the sink ends at once when it is to."""
-    sink = KafkaSink("kafka", KafkaSettings("127.0.0.1:1"), queue)
+    sink = KafkaSink("kafka", KafkaSettings(bootstrap="127.0.0.1:1"), queue)
     sink.start()
     put(queue, 1, 50)
     until(lambda: sink.trouble, "a trouble is told")
@@ -163,11 +170,8 @@ def test_a_failed_message_is_sent_again_in_order(fake: FakeBroker, queue: Queue)
         return None
 
     fake.judge = judge
-    sink = KafkaSink("kafka", KafkaSettings("b:1"), queue, fake.make)
-    sink.start()
-    put(queue, 1, 100)
-    until(lambda: not queue.counts("kafka").queued, "all is acknowledged")
-    sink.close(time.monotonic())
+    sink = KafkaSink("kafka", KafkaSettings(bootstrap="b:1"), queue, fake.make)
+    run(sink, queue, 100)
     assert fake.serials == list(range(1, 101))
     assert sink.rebuilt == len(tries) == 3
 
@@ -188,11 +192,8 @@ def test_a_message_that_is_refused_for_good_does_not_take_others_with_it(
     fake.whole_batches = whole_batches
     fake.judge = lambda serial: Refused("Broker: Message size too large") if serial in {30, 31, 90} else None
     fake.raises = False
-    sink = KafkaSink("kafka", KafkaSettings("b:1"), queue, fake.make)
-    sink.start()
-    put(queue, 1, 100)
-    until(lambda: not queue.counts("kafka").queued, "all is acknowledged or given up")
-    sink.close(time.monotonic())
+    sink = KafkaSink("kafka", KafkaSettings(bootstrap="b:1"), queue, fake.make)
+    run(sink, queue, 100)
     assert fake.serials == [each for each in range(1, 101) if each not in {30, 31, 90}]
     assert queue.counts("kafka").lost == {"refused": 3}
 
@@ -200,11 +201,8 @@ def test_a_message_that_is_refused_for_good_does_not_take_others_with_it(
 def test_a_message_that_is_too_large_for_the_producer_is_given_up(fake: FakeBroker, queue: Queue) -> None:
     """Librdkafka refuses it at once; nothing else waits for it."""
     fake.judge = lambda serial: Refused("Broker: Message size too large") if serial == 30 else None
-    sink = KafkaSink("kafka", KafkaSettings("b:1"), queue, fake.make)
-    sink.start()
-    put(queue, 1, 100)
-    until(lambda: not queue.counts("kafka").queued, "all is acknowledged or given up")
-    sink.close(time.monotonic())
+    sink = KafkaSink("kafka", KafkaSettings(bootstrap="b:1"), queue, fake.make)
+    run(sink, queue, 100)
     assert fake.serials == [each for each in range(1, 101) if each != 30]
     assert (queue.counts("kafka").lost, sink.rebuilt) == ({"refused": 1}, 0)
 
@@ -212,23 +210,17 @@ def test_a_message_that_is_too_large_for_the_producer_is_given_up(fake: FakeBrok
 def test_a_full_producer_is_waited_for(fake: FakeBroker, queue: Queue) -> None:
     """Memory is bounded by librdkafka's own small queue; the rest stays in ours."""
     fake.room = 7
-    sink = KafkaSink("kafka", KafkaSettings("b:1"), queue, fake.make)
-    sink.start()
-    put(queue, 1, 100)
-    until(lambda: not queue.counts("kafka").queued, "all is acknowledged")
-    sink.close(time.monotonic())
+    sink = KafkaSink("kafka", KafkaSettings(bootstrap="b:1"), queue, fake.make)
+    run(sink, queue, 100)
     assert fake.serials == list(range(1, 101))
     assert sink.rebuilt == 0
 
 
 def test_settings_that_cannot_be_are_told_and_tried_again(queue: Queue) -> None:
     """A wrong setting of librdkafka costs no event and no process: it is in the log until somebody mends it."""
-    settings = KafkaSettings("b:1", librdkafka=(("no.such.setting", 1),))
+    settings = KafkaSettings(bootstrap="b:1", librdkafka=(("no.such.setting", 1),))
     sink = KafkaSink("kafka", settings, queue)
-    sink.start()
-    put(queue, 1, 5)
-    until(lambda: "no.such.setting" in sink.trouble, "the setting is named")
-    sink.close(time.monotonic())
+    run(sink, queue, 5, enough=lambda: "no.such.setting" in sink.trouble)
     assert queue.counts("kafka").queued == 5
 
 
@@ -237,16 +229,14 @@ def test_the_key_keeps_what_it_should_in_order(
     fake: FakeBroker, queue: Queue, key: str, expected: bytes | None
 ) -> None:
     """What belongs together is in one partition."""
-    sink = KafkaSink("kafka", KafkaSettings("b:1", key=key), queue, fake.make)
-    sink.start()
-    put(queue, 1, 1)
-    until(lambda: fake.stored, "it is stored")
-    sink.close(time.monotonic())
+    sink = KafkaSink("kafka", KafkaSettings(bootstrap="b:1", key=key), queue, fake.make)
+    run(sink, queue, 1)
     assert fake.stored[0][2]["key"] == expected
 
 
 def test_what_the_configuration_says_goes_before_our_defaults() -> None:
     """Whoever knows better can have it."""
-    settings = producer_settings(KafkaSettings("b:1", librdkafka=(("linger.ms", 5), ("ssl.ca.location", "/x"))))
+    said = (("linger.ms", 5), ("ssl.ca.location", "/x"))
+    settings = producer_settings(KafkaSettings(bootstrap="b:1", librdkafka=said))
     assert (settings["linger.ms"], settings["ssl.ca.location"], settings["bootstrap.servers"]) == (5, "/x", "b:1")
     assert settings["enable.gapless.guarantee"] is True

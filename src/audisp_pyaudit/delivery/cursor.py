@@ -4,10 +4,7 @@ The position that is acknowledged survives in a small file; losing it costs dupl
 recognisable. The counters lie in the same file, so that they are those of that position.
 """
 
-import contextlib
 import json
-import os
-import tempfile
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,20 +85,18 @@ class Cursor:
     Args:
         name: the sink's.
         bit: the sink's in the routes of this process's frames.
-        holds: whether data waits for it; else it may fall behind no further than `max_lag_bytes`.
+        own_start: where it goes on in what this process writes, behind what others left.
     """
 
     name: str
     bit: int
-    holds: bool = True
-    max_lag_bytes: int = 0
+    own_start: int = 0
     read: Position = BEGINNING
     acknowledged: Position = BEGINNING
     counts: Counts = field(default_factory=Counts)
     in_flight: deque[Slice] = field(default_factory=deque)
     again: deque[Slice] = field(default_factory=deque)
     epoch: int = 0
-    saved: str = ""
 
     def settle(self) -> None:
         """Move on over what was delivered completely, in order."""
@@ -128,23 +123,6 @@ class Cursor:
             },
             sort_keys=True,
         )
-
-
-def save(path: Path, text: str) -> None:
-    """Replace a cursor's file; a crash leaves the old one or the new one.
-
-    Raises:
-        OSError: it could not be written.
-    """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
 
 
 def load(path: Path) -> Position | None:

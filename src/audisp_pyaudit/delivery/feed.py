@@ -5,22 +5,16 @@ In: frames, from the pipeline's thread. Out: what the log and the consumers have
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from audisp_pyaudit._engine import Frame as EngineFrame
 from audisp_pyaudit._engine import Frames as EngineFrames
 from audisp_pyaudit.delivery.queue import Queue
 from audisp_pyaudit.framing import Frame, Frames
+from audisp_pyaudit.logs import Log
 
 # How often what was written is synced to the disk with `fsync = "interval"`.
 SYNC_SECONDS = 1.0
-
-
-class Log(Protocol):
-    """What is wanted of a log."""
-
-    def info(self, event: str, **fields: Any) -> Any: ...  # noqa: ANN401, D102  # as structlog has it
-    def warning(self, event: str, **fields: Any) -> Any: ...  # noqa: ANN401, D102
 
 
 class Feed:

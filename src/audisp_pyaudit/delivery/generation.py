@@ -82,10 +82,9 @@ class GenerationWriter:
         for klass in CLASSES:
             if self._written[klass] >= last:
                 continue  # a try before this one got as far
-            body = frames.packed(klass)
-            if body:
-                part = Frames.unpacked([body])
-                self._write(klass, first, last, len(part), {**meta, "routes": part.routes(), "span": part.span()}, body)
+            part = frames.of_class(klass)
+            if len(part):
+                self._write(klass, first, last, part, {**meta, "routes": part.routes(), "span": part.span()})
             self._written[klass] = last
         self.mark = (last, dict(self._indexes))
 
@@ -94,11 +93,11 @@ class GenerationWriter:
         """The sequence behind the last commit that is whole on disk."""
         return self.mark[0]
 
-    def _write(self, klass: str, first: int, last: int, count: int, meta: Mapping[str, Any], body: bytes) -> None:  # noqa: PLR0913, PLR0917  # a batch's parts
+    def _write(self, klass: str, first: int, last: int, frames: Frames, meta: Mapping[str, Any]) -> None:
         index = self._indexes[klass]
-        data = encode(FRAMES, first, last, index, count, meta, body)
+        data = encode(FRAMES, first, last, index, len(frames), meta, frames.packed())
         self._writer(klass, first, index).append(data)
-        self._indexes[klass] += count
+        self._indexes[klass] += len(frames)
         self.bytes += len(data)
 
     def _writer(self, klass: str, first: int, index: int) -> SegmentWriter:

@@ -86,15 +86,11 @@ class Ring:
                     break
                 if commit.stored or spare(commit):
                     continue
-                gone, kept = split(commit.frames) if keep else (commit.frames, None)
+                gone = commit.frames.of_class("normal") if keep else commit.frames
                 if len(gone):
                     lost.append(gone)
-                self._commits[index] = rest = Commit(commit.first, commit.last, kept or Frames.unpacked([]))
+                kept = commit.frames.of_class("keep") if keep else Frames.unpacked([])
+                self._commits[index] = rest = Commit(commit.first, commit.last, kept)
                 self.size -= commit.size - rest.size
             self._commits = [each for each in self._commits if len(each.frames)]
         return lost
-
-
-def split(frames: Frames) -> tuple[Frames, Frames]:
-    """Frames of no class, and those that are to be kept longest."""
-    return Frames.unpacked([frames.packed("normal")]), Frames.unpacked([frames.packed("keep")])

@@ -66,6 +66,7 @@ class Spool:
     def __init__(self, settings: SpoolSettings, about: Mapping[str, Any], files: Files = os) -> None:
         self.settings = settings
         self._lock_fd = -1
+        self._own_fd = -1
         settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (settings.folder / "cursors").mkdir(mode=0o700, exist_ok=True)
         self.generation = self._make_generation()
@@ -79,8 +80,11 @@ class Spool:
     def _make_generation(self) -> int:
         while True:
             number = max(self.generations(), default=0) + 1
+            folder = self.folder_of(number)
             with contextlib.suppress(FileExistsError):  # of a process that starts at the same moment
-                self.folder_of(number).mkdir(mode=0o700)
+                folder.mkdir(mode=0o700)
+                self._own_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                fcntl.flock(self._own_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # tells that its writer lives
                 return number
 
     def _quota(self) -> int:
@@ -208,12 +212,32 @@ class Spool:
         self._lock_fd = fd
         return True
 
+    def has_living_elders(self) -> bool:
+        """Whether a process that began before this one still writes its generation.
+
+        Raises:
+            OSError: a folder does not work.
+        """
+        return any(_is_locked(self.folder_of(each)) for each in self.generations() if each < self.generation)
+
     def close(self) -> None:
         """Let go of everything."""
         self.writer.close()
-        if self._lock_fd >= 0:
-            os.close(self._lock_fd)
-            self._lock_fd = -1
+        for fd in (self._own_fd, self._lock_fd):
+            if fd >= 0:
+                os.close(fd)
+        self._own_fd = self._lock_fd = -1
+
+
+def _is_locked(folder: Path) -> bool:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def _size(path: Path) -> int:

@@ -160,32 +160,33 @@ impl Frames {
         self.frames.size()
     }
 
-    /// How many frames have which routes.
     fn routes(&self) -> HashMap<u64, usize> {
-        let mut counts = HashMap::new();
-        for frame in (0..self.frames.len()).filter_map(|index| self.frames.get(index)) {
-            *counts.entry(frame.routes).or_default() += 1;
-        }
-        counts
+        self.frames.routes()
     }
 
-    /// Indexes of the frames that go to a sink.
     fn indexes_for(&self, sink: u32) -> PyResult<Vec<usize>> {
         check_sink(Some(sink))?;
-        let frames = &self.frames;
-        let wanted = |&index: &usize| frames.get(index).is_some_and(|frame| frame.routes >> sink & 1 == 1);
-        Ok((0..frames.len()).filter(wanted).collect())
+        Ok(self.frames.indexes_for(sink))
     }
 
-    /// The frames from a sequence on.
     fn since(&self, sequence: u64) -> Self {
         Self { frames: Arc::new(self.frames.since(sequence)) }
     }
 
-    /// Earliest and latest time of the frames.
+    /// Most batches have frames of one class only: then it is the same batch.
+    fn of_class(&self, klass: &str) -> PyResult<Self> {
+        let keep = match klass {
+            "keep" => true,
+            "normal" => false,
+            _ => return Err(PyValueError::new_err(format!("there is no class {klass:?}"))),
+        };
+        let all = (0..self.frames.len()).all(|index| self.frames.get(index).is_some_and(|frame| frame.keep == keep));
+        let frames = if all { Arc::clone(&self.frames) } else { Arc::new(self.frames.of_class(keep)) };
+        Ok(Self { frames })
+    }
+
     fn span(&self) -> Option<(i64, i64)> {
-        let times = || (0..self.frames.len()).filter_map(|index| self.frames.get(index)).map(|frame| frame.time_ms);
-        Some((times().min()?, times().max()?))
+        self.frames.span()
     }
 
     #[staticmethod]
@@ -199,16 +200,9 @@ impl Frames {
         Self { frames: Arc::new(all) }
     }
 
-    #[pyo3(signature = (klass=None))]
-    fn packed<'py>(&self, py: Python<'py>, klass: Option<&str>) -> PyResult<Bound<'py, PyBytes>> {
-        let class = match klass {
-            None => engine::Class::All,
-            Some("keep") => engine::Class::Keep,
-            Some("normal") => engine::Class::Normal,
-            Some(other) => return Err(PyValueError::new_err(format!("there is no class {other:?}"))),
-        };
-        let packed = py.detach(|| engine::pack(&self.frames, class));
-        Ok(PyBytes::new(py, &packed))
+    fn packed<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let packed = py.detach(|| engine::pack(&self.frames));
+        PyBytes::new(py, &packed)
     }
 
     #[staticmethod]
@@ -239,7 +233,18 @@ impl Frames {
         json: Option<&[u8]>,
         msgpack: Option<&[u8]>,
     ) -> Self {
-        Self { frames: Arc::new(engine::Frames::single(identity, host, time_ms, routes, json, msgpack)) }
+        // Our own events: of no category and no session, made of no record, kept longest.
+        let head = engine::NewHead {
+            id: identity,
+            host,
+            session: None,
+            category: "",
+            time_ms,
+            keep: true,
+            records: 0,
+            routes,
+        };
+        Self { frames: Arc::new(engine::Frames::single(&head, json, msgpack)) }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What comes out: encoded events, each with a small header, so that nothing behind opens a document.
 
+use std::collections::HashMap;
+
 /// Bytes of one field of a header, in the batch's own text.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Range {
@@ -182,15 +184,8 @@ impl Frames {
         Some(joined)
     }
 
-    /// One document that was made elsewhere: it is kept longest, and belongs to no category.
-    pub fn single(
-        id: &str,
-        host: &str,
-        time_ms: i64,
-        routes: u64,
-        json: Option<&[u8]>,
-        msgpack: Option<&[u8]>,
-    ) -> Self {
+    /// One document that was made elsewhere.
+    pub fn single(head: &NewHead<'_>, json: Option<&[u8]>, msgpack: Option<&[u8]>) -> Self {
         let mut frames = Self::new(json.is_some(), msgpack.is_some());
         if let (Some(out), Some(document)) = (&mut frames.json, json) {
             out.extend_from_slice(document);
@@ -199,22 +194,14 @@ impl Frames {
         if let (Some(out), Some(document)) = (&mut frames.msgpack, msgpack) {
             out.extend_from_slice(document);
         }
-        frames.push(&NewHead { id, host, session: None, category: "", time_ms, keep: true, records: 0, routes });
+        frames.push(head);
         frames
     }
 
-    /// All frames of several batches, in order, numbered from `first` on. A batch without an encoding that another one
-    /// has leaves its frames without a document in it: callers join what one engine gave.
+    /// All frames of several batches of one engine, in order, numbered from `first` on.
     pub fn joined(batches: &[&Frames], first: u64) -> Self {
-        let mut all = Self::new(
-            batches.iter().all(|each| each.json.is_some()),
-            batches.iter().all(|each| each.msgpack.is_some()),
-        );
-        for batch in batches {
-            for index in 0..batch.len() {
-                all.take(batch, index);
-            }
-        }
+        let parts = batches.iter().flat_map(|&batch| (0..batch.len()).map(move |index| (batch, index)));
+        let mut all = Self::gathered(batches.iter().copied(), parts);
         for (sequence, head) in (first..).zip(&mut all.heads) {
             head.sequence = sequence;
         }
@@ -223,23 +210,38 @@ impl Frames {
 
     /// Single frames of other batches of one engine, in the order given.
     pub fn collected(parts: &[(&Frames, usize)]) -> Self {
-        let json = parts.iter().all(|(batch, _)| batch.json.is_some());
-        let msgpack = parts.iter().all(|(batch, _)| batch.msgpack.is_some());
-        let mut all = Self::new(json, msgpack);
-        for (batch, index) in parts {
-            all.take(batch, *index);
-        }
-        all
+        Self::gathered(parts.iter().map(|&(batch, _)| batch), parts.iter().copied())
     }
 
     /// The frames from a sequence on.
     #[must_use]
     pub fn since(&self, sequence: u64) -> Self {
-        let mut rest = Self::new(self.json.is_some(), self.msgpack.is_some());
-        for index in (0..self.len()).filter(|&index| self.heads[index].sequence >= sequence) {
-            rest.take(self, index);
+        self.those(|head| head.sequence >= sequence)
+    }
+
+    /// The frames that outlive others when something has to be dropped, or those that do not.
+    #[must_use]
+    pub fn of_class(&self, keep: bool) -> Self {
+        self.those(|head| head.keep == keep)
+    }
+
+    fn those(&self, wanted: impl Fn(&Head) -> bool) -> Self {
+        let indexes = self.heads.iter().enumerate().filter(|(_, head)| wanted(head)).map(|(index, _)| index);
+        Self::gathered([self].into_iter(), indexes.map(|index| (self, index)))
+    }
+
+    /// Copies of frames, in the encodings that all of their batches have.
+    fn gathered<'a>(
+        batches: impl Iterator<Item = &'a Frames>,
+        parts: impl Iterator<Item = (&'a Frames, usize)>,
+    ) -> Self {
+        let has =
+            batches.fold((true, true), |has, each| (has.0 && each.json.is_some(), has.1 && each.msgpack.is_some()));
+        let mut all = Self::new(has.0, has.1);
+        for (batch, index) in parts {
+            all.take(batch, index);
         }
-        rest
+        all
     }
 
     /// Appends a frame of another batch.
@@ -266,6 +268,26 @@ impl Frames {
     pub fn size(&self) -> usize {
         let documents = self.json.as_ref().map_or(0, Vec::len) + self.msgpack.as_ref().map_or(0, Vec::len);
         documents + self.text.len() + self.heads.len() * size_of::<Head>()
+    }
+
+    /// How many frames have which routes.
+    pub fn routes(&self) -> HashMap<u64, usize> {
+        let mut counts = HashMap::new();
+        for head in &self.heads {
+            *counts.entry(head.routes).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Earliest and latest time of the frames.
+    pub fn span(&self) -> Option<(i64, i64)> {
+        let times = || self.heads.iter().map(|head| head.time_ms);
+        Some((times().min()?, times().max()?))
+    }
+
+    /// Indexes of the frames that go to a sink.
+    pub fn indexes_for(&self, sink: u32) -> Vec<usize> {
+        (0..self.len()).filter(|&index| self.heads[index].routes >> sink & 1 == 1).collect()
     }
 
     /// How many frames go to a sink.

@@ -33,10 +33,10 @@ mod time;
 
 pub use decode::{ECS_VERSION, SCHEMA};
 pub use engine::Engine;
-pub use frames::{Frame, Frames, Framing};
+pub use frames::{Frame, Frames, Framing, NewHead};
 pub use names::NameKind;
 pub use options::{Host, IncludeRaw, Limits, Options, Restore, RuleOptions, Timing};
-pub use packed::{pack, unpack, Class};
+pub use packed::{pack, unpack};
 pub use state::StateError;
 pub use stats::Stats;
 

@@ -21,24 +21,10 @@ const JSON: u8 = 4;
 const MSGPACK: u8 = 8;
 const FIXED: usize = 8 + 8 + 8 + 4 + 1 + 4 * 2 + 2 * 4;
 
-/// Which frames of a batch are meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    All,
-    /// Those that outlive others when something has to be dropped.
-    Keep,
-    Normal,
-}
-
-/// Packs the frames of a class. A text longer than 65,535 bytes is cut: ids and names of hosts are not.
-pub fn pack(frames: &Frames, class: Class) -> Vec<u8> {
+/// Packs frames. A text longer than 65,535 bytes is cut: ids and names of hosts are not.
+pub fn pack(frames: &Frames) -> Vec<u8> {
     let mut out = Vec::with_capacity(frames.size());
     for frame in (0..frames.len()).filter_map(|index| frames.get(index)) {
-        match class {
-            Class::Keep if !frame.keep => continue,
-            Class::Normal if frame.keep => continue,
-            _ => {}
-        }
         let session = frame.session.unwrap_or_default();
         let texts = [frame.id, frame.host, session, frame.category].map(cut);
         let documents = [frame.json, frame.msgpack].map(Option::unwrap_or_default);
@@ -175,14 +161,14 @@ mod tests {
     fn what_is_packed_comes_back() {
         for (json, msgpack) in [(true, true), (true, false), (false, true)] {
             let frames = batch(json, msgpack);
-            assert_eq!(shown(&unpack(&[&pack(&frames, Class::All)]).unwrap()), shown(&frames));
+            assert_eq!(shown(&unpack(&[&pack(&frames)]).unwrap()), shown(&frames));
         }
     }
 
     #[test]
     fn classes_are_put_together_in_order() {
         let frames = batch(true, false);
-        let (keep, normal) = (pack(&frames, Class::Keep), pack(&frames, Class::Normal));
+        let (keep, normal) = (pack(&frames.of_class(true)), pack(&frames.of_class(false)));
         assert_eq!(shown(&unpack(&[&keep, &normal]).unwrap()), shown(&frames));
         assert_eq!(unpack(&[&keep]).unwrap().get(0).unwrap().id, "b");
         assert_eq!(unpack(&[]).unwrap().len(), 0);
@@ -190,7 +176,7 @@ mod tests {
 
     #[test]
     fn damaged_bytes_give_an_error_or_frames_and_never_a_panic() {
-        let packed = pack(&batch(true, true), Class::All);
+        let packed = pack(&batch(true, true));
         for at in 0..packed.len() {
             let _ = unpack(&[&packed[..at]]);
             for bit in 0..8 {
