@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not i
 from audisp_pyaudit.delivery.cursor import Cursor
 from audisp_pyaudit.delivery.queue import Queue, QueueSettings
 from audisp_pyaudit.sink_settings import KafkaSettings
-from audisp_pyaudit.sinks import kafka
+from audisp_pyaudit.sinks import kafka, queued
 from audisp_pyaudit.sinks.kafka import KafkaSink, producer_settings
 from tests.frames import frames
 from tests.kafka.mock import MockBroker
@@ -113,7 +113,7 @@ class FakeBroker:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeBroker:
     """A broker that does as a test says; nobody waits long."""
-    monkeypatch.setattr(kafka, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(queued, "FIRST_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(kafka, "LAST_WORDS_SECONDS", 0.01)
     return FakeBroker()
 

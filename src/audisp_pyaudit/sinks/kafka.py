@@ -9,8 +9,6 @@ duplicates, which the event id in the message makes recognisable.
 """
 
 import contextlib
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
@@ -18,17 +16,9 @@ from typing import Any, Protocol, cast
 from audisp_pyaudit._engine import SCHEMA, Frame
 from audisp_pyaudit.delivery.cursor import Slice
 from audisp_pyaudit.delivery.queue import Queue
-from audisp_pyaudit.framing import Frames
 from audisp_pyaudit.sink_settings import KafkaSettings
-from audisp_pyaudit.sinks.base import SinkStats
+from audisp_pyaudit.sinks.queued import POLL_SECONDS, Pause, QueuedSink
 
-# How long the network is waited for at a time.
-POLL_SECONDS = 0.05
-# A fresh producer is made after this long, twice as long after each that failed at once, up to the second.
-FIRST_PAUSE_SECONDS = 0.1
-LAST_PAUSE_SECONDS = 30.0
-# A producer that lived as long was a good one.
-GOOD_SECONDS = 60.0
 # What an old producer is given to tell what became of its messages.
 LAST_WORDS_SECONDS = 5.0
 # What a broker will say again of the same message: too large, an invalid time stamp, an invalid record. It refuses the
@@ -96,7 +86,7 @@ class _Report:
         self.sink._reported(self, error)  # noqa: SLF001  # its own
 
 
-class KafkaSink:
+class KafkaSink(QueuedSink):
     """Delivers the queue to a topic.
 
     Args:
@@ -110,18 +100,12 @@ class KafkaSink:
     def __init__(
         self, name: str, settings: KafkaSettings, queue: Queue, make: Make = make_producer, *, drains: bool = False
     ) -> None:
-        self.name = name
-        self.trouble = ""
+        super().__init__(name, queue, drains=drains)
         self.rebuilt = 0
         self._settings = settings
-        self._drains = drains
-        self._frames = 0
-        self._queue = queue
         self._make = make
         self._producer: Producer | None = None
-        self._made_at = 0.0
-        self._pause = FIRST_PAUSE_SECONDS
-        self._resume_at = 0.0
+        self._pause = Pause()
         self._failed: object = None
         self._in_flight = 0
         self._careful = 0  # messages to send one by one
@@ -131,75 +115,36 @@ class KafkaSink:
             ("content-type", _CONTENT_TYPES[settings.format]),
             ("schema-version", str(SCHEMA).encode()),
         ]
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"sink {name}", daemon=True)
 
-    def start(self) -> None:
-        """Begin to deliver. A broker need not be there."""
-        self._thread.start()
-
-    def deliver(self, frames: Frames) -> None:
-        """Count them: they come from the queue."""
-        self._frames += len(frames)
-
-    def close(self, deadline: float) -> None:
-        """Stop; what was not acknowledged is in the spool. Without one go on until `deadline` while something waits."""
-        while self._drains and time.monotonic() < deadline and self._queue.counts(self.name).queued:
-            time.sleep(0.005)
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(2 * POLL_SECONDS)
-
-    def stats(self) -> SinkStats:
-        """The ledger of its place in the queue."""
-        counts = self._queue.counts(self.name)
-        return SinkStats(
-            frames=self._frames,
-            offered=counts.offered,
-            delivered=counts.delivered,
-            filtered=counts.filtered,
-            queued=counts.queued,
-            lost=counts.lost,
-        )
-
-    # --- the sink's own thread ----------------------------------------------------------------------------------------
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self._step()
-            except Exception as error:  # noqa: BLE001  # a bug here costs time, no event
-                self._give_up_producer(error)
-        self._let_go(0.0)
-
-    def _step(self) -> None:
+    def step(self) -> None:
+        """Give librdkafka what waits, and hear what became of it."""
         producer = self._producer
         if producer is None:
             producer = self._fresh()
         if producer is None:
-            self._stop.wait(POLL_SECONDS)
+            self.stop.wait(POLL_SECONDS)
             return
         self._fill(producer)
         self._call(producer.poll, 0.0 if self._waiting else POLL_SECONDS)
         self._tell_queue()
         if self._failed is not None:
-            self._give_up_producer(self._failed)
+            self.recover(self._failed)
 
     def _fresh(self) -> Producer | None:
         """A producer, if it is time for one."""
-        if time.monotonic() < self._resume_at:
+        if not self._pause.over:
             return None
         self._failed = None
         self._in_flight = 0
         self._producer = self._make({**producer_settings(self._settings), "error_cb": self._noticed})
-        self._made_at = time.monotonic()
-        self._queue.rewind(self.name)
+        self._pause.begun()
+        self.queue.rewind(self.name)
         return self._producer
 
     def _fill(self, producer: Producer) -> None:
         """Give the producer what waits, until it has enough."""
         if not self._waiting:
-            part = self._queue.take(self.name, POLL_SECONDS)
+            part = self.queue.take(self.name, POLL_SECONDS)
             if part is None:
                 return
             self._waiting.extend((part, which) for which in part.outstanding())
@@ -217,7 +162,7 @@ class KafkaSink:
                 if _code(error) not in _POISON:
                     self._failed = error
                     return
-                self._queue.give_up(self.name, part, which, "refused")
+                self.queue.give_up(self.name, part, which, "refused")
             else:
                 self._in_flight += 1
                 self._careful = max(0, self._careful - 1)
@@ -251,7 +196,7 @@ class KafkaSink:
             return
         if _code(error) in _POISON:
             if report.alone:
-                self._queue.give_up(self.name, report.part, report.which, "refused")
+                self.queue.give_up(self.name, report.part, report.which, "refused")
             self._careful = _CAREFUL_MESSAGES
         self._failed = self._failed or error
 
@@ -269,20 +214,20 @@ class KafkaSink:
     def _tell_queue(self) -> None:
         if self._acknowledged:
             done, self._acknowledged = self._acknowledged, []
-            self._queue.acknowledge(self.name, done)
+            self.queue.acknowledge(self.name, done)
 
-    def _give_up_producer(self, why: object) -> None:
+    def recover(self, why: object) -> None:
         """Go on with another producer, after a pause, from what was not acknowledged."""
         self.trouble = f"{self._settings.bootstrap}: {why}"
-        self._let_go(LAST_WORDS_SECONDS)
+        self._drop_producer(LAST_WORDS_SECONDS)
         self.rebuilt += 1
-        now = time.monotonic()
-        if now - self._made_at > GOOD_SECONDS:
-            self._pause = FIRST_PAUSE_SECONDS
-        self._resume_at = now + self._pause
-        self._pause = min(2 * self._pause, LAST_PAUSE_SECONDS)
+        self._pause.failed()
 
-    def _let_go(self, seconds: float) -> None:
+    def let_go(self) -> None:
+        """Drop the producer."""
+        self._drop_producer(0.0)
+
+    def _drop_producer(self, seconds: float) -> None:
         """Hear what became of the last messages, and drop the producer; it has no close() that cannot hang."""
         producer, self._producer = self._producer, None
         self._waiting.clear()

@@ -1,0 +1,89 @@
+"""Sinks that take from the queue: their thread, their ledger, and how they fail."""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
+
+from audisp_pyaudit.delivery.cursor import Cursor
+from audisp_pyaudit.delivery.queue import Queue, QueueSettings
+from audisp_pyaudit.sinks import queued
+from audisp_pyaudit.sinks.queued import Pause, QueuedSink
+from tests.frames import frames, serials
+
+
+class Flaky(QueuedSink):
+    """Breaks on every third slice, once."""
+
+    def __init__(self, queue: Queue, *, drains: bool = False) -> None:
+        super().__init__("kafka", queue, drains=drains)
+        self.got: list[int] = []
+        self.troubles: list[str] = []
+        self.let_gone = False
+        self._steps = 0
+
+    def step(self) -> None:
+        """Deliver a slice."""
+        part = self.queue.take(self.name, 0.01)
+        if part is None:
+            return
+        self._steps += 1
+        if self._steps % 3 == 0:
+            raise OSError("broken")
+        self.got += serials(part.frames, part.wanted)
+        self.queue.acknowledge(self.name, [(part, which) for which in range(len(part.wanted))])
+
+    def recover(self, why: Exception) -> None:
+        """Take it again."""
+        self.troubles.append(str(why))
+        self.queue.rewind(self.name)
+
+    def let_go(self) -> None:
+        """Remember it."""
+        self.let_gone = True
+
+
+@pytest.mark.parametrize("drains", [True, False])
+def test_a_failure_costs_no_event(*, drains: bool) -> None:
+    """Whatever breaks within a sink, it goes on with what was not acknowledged, and its ledger closes."""
+    queue = Queue(QueueSettings(), [Cursor("kafka", 0)])
+    sink = Flaky(queue, drains=drains)
+    sink.start()
+    for first in range(1, 101, 10):
+        batch = frames(range(first, first + 10))
+        sink.deliver(batch)
+        queue.append(batch)
+        queue.commit()
+    deadline = time.monotonic() + 10
+    while not drains and queue.counts("kafka").queued and time.monotonic() < deadline:
+        time.sleep(0.001)
+    sink.close(deadline)
+    assert sink.got == list(range(1, 101))
+    assert "broken" in sink.troubles
+    assert sink.let_gone
+    stats = sink.stats()
+    assert (stats.frames, stats.offered, stats.delivered, stats.closed) == (100, 100, 100, True)
+
+
+def test_pauses_grow_and_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is hammered on, and what worked for long is tried again soon."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    pause, waits = Pause(), []
+    for _ in range(12):
+        pause.begun()
+        pause.failed()
+        start = now[0]
+        while not pause.over:
+            now[0] += 0.05
+        waits.append(round(now[0] - start, 1))
+    assert waits[:4] == [0.1, 0.2, 0.4, 0.8]
+    assert waits[-1] == queued.LAST_PAUSE_SECONDS
+    pause.begun()
+    now[0] += queued.GOOD_SECONDS + 1
+    pause.failed()
+    now[0] += 0.11
+    assert pause.over
