@@ -4,6 +4,7 @@ In: the plugin's arguments. Out: a pipeline that is ready to run. A wrong config
 running, auditd would give up on it: then it runs with the defaults, and says so every minute.
 """
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from audisp_pyaudit._engine import __version__
@@ -21,7 +22,7 @@ from audisp_pyaudit.names import Lookup, NameLookup, look_up
 from audisp_pyaudit.notices import Notices
 from audisp_pyaudit.pipeline import Pipeline
 from audisp_pyaudit.plugin import Arguments
-from audisp_pyaudit.sink_settings import FileSettings, KafkaSettings, StdoutSettings
+from audisp_pyaudit.sink_settings import FileSettings, KafkaSettings, QueuedSettings, StdoutSettings
 from audisp_pyaudit.sinks.base import Sink
 from audisp_pyaudit.sinks.file import FileSink
 from audisp_pyaudit.sinks.kafka import KafkaSink
@@ -70,7 +71,7 @@ def build(
         lock = _lock(config, log)
         engine = _engine(config, config.engine_options(host, start_ms), lock, log, raw)
     notices = Notices(host, start_ms)
-    queue = _queue(config)
+    queue = _queue(config, lambda: {**engine.stats(), "records_intake_full": intake.dropped().records})
     intake.may_wait |= queue is not None and config.queue.mode == "lossless" and config.queue.when_full == "block"
     sinks = _sinks(config, notices, queue)
     for sink in sinks:
@@ -119,11 +120,13 @@ def _engine(config: Config, options: dict[str, object], lock: StateLock | None, 
     return Engine(options, None, reports, raw)
 
 
-def _queue(config: Config) -> Queue | None:
+def _queue(config: Config, ledger: Callable[[], Mapping[str, int]]) -> Queue | None:
     """The queue, if a sink acknowledges what it has."""
     names = list(config.sinks)
     cursors = [
-        Cursor(name, names.index(name)) for name, sink in config.sinks.items() if isinstance(sink, KafkaSettings)
+        Cursor(name, names.index(name), None if sink.required else sink.max_lag_bytes)
+        for name, sink in config.sinks.items()
+        if isinstance(sink, QueuedSettings)
     ]
     if not cursors:
         return None
@@ -137,7 +140,7 @@ def _queue(config: Config) -> Queue | None:
         fsync=wanted.fsync,
     )
     about = {"sinks": names, "encodings": config.encodings, "version": __version__}
-    return Queue(settings, cursors, None if wanted.mode == "lossy" else lambda: Spool(where, about))
+    return Queue(settings, cursors, None if wanted.mode == "lossy" else lambda: Spool(where, about), ledger)
 
 
 def _sinks(config: Config, notices: Notices, queue: Queue | None) -> list[Sink]:

@@ -42,9 +42,8 @@ class Notices:
             lost: `auditd.lost`: counts and where the loss lies; what is empty is left out.
             time: when it was noticed; now, if None.
         """
-        when = (time or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return {
-            "@timestamp": when,
+            "@timestamp": timestamp(time or datetime.now(UTC)),
             "ecs": {"version": ECS_VERSION},
             "event": {
                 # The engine numbers its own events; `s` keeps these apart from them.
@@ -63,6 +62,11 @@ class Notices:
                 "lost": {key: value for key, value in lost.items() if value not in ("", None)},
             },
         }
+
+
+def timestamp(when: datetime) -> str:
+    """A time in UTC as documents have it."""
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def encode(document: Mapping[str, object], framing: str) -> bytes:

@@ -192,8 +192,9 @@ class Pipeline:
         remind = now >= self._remind_at
         if self._feed is not None:
             self._feed.keep_house(self._log, remind=remind)
-            for lost in self._feed.losses():
-                self._announce("frames-dropped", lost)
+            for action, lost in self._feed.announcements():
+                self._announce(action, lost)
+            self._feed.announced()
         self._announce_losses()
         self._look_at_sinks(remind=remind)
         self._want_state(now)

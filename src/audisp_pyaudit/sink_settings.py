@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from audisp_pyaudit.settings import choice, mode, path, required, setting, shown, socket_path, text, whole
+from audisp_pyaudit.settings import choice, flag, mode, path, required, setting, shown, socket_path, text, whole
 
 MIB = 1024 * 1024
 # Kafka's own rule for names of topics.
@@ -73,7 +73,16 @@ class StdoutSettings(_Documents):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KafkaSettings(_Documents):
+class QueuedSettings:
+    """What every sink has that takes from the queue."""
+
+    # Whether what it does not have yet is kept for it as long as there is room; else it loses what is further behind.
+    required: bool = setting(default=True, check=flag)
+    max_lag_bytes: int = setting(64 * MIB, whole(MIB, 1024 * 1024 * MIB, "bytes"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class KafkaSettings(QueuedSettings, _Documents):
     """A topic of Kafka. What is not delivered waits in the queue."""
 
     bootstrap: str = required(servers)

@@ -296,9 +296,34 @@ def _dropped(document: Document) -> str:
     return f"-- {escape(_get(lost, 'records'))} records were dropped ({escape(_get(lost, 'reason'))}{span})"
 
 
+def _undelivered(document: Document) -> str:
+    lost = _map(document, "auditd", "lost")
+    frames, sink, why = (escape(_get(lost, name)) for name in ("frames", "sink", "reason"))
+    return f"-- {frames} events never get to {sink} ({why}{_between(lost)})"
+
+
+def _damaged(document: Document) -> str:
+    lost = _map(document, "auditd", "lost")
+    size, where, why = (escape(_get(lost, name)) for name in ("bytes", "where", "why"))
+    return f"-- the spool is damaged at {where}: {size} bytes cannot be read ({why})"
+
+
+def _unclean(document: Document) -> str:
+    lost = _map(document, "auditd", "lost")
+    return f"-- the plugin was killed or crashed: what it had read and not kept is lost{_between(lost)}"
+
+
+def _between(lost: Document) -> str:
+    start, end = escape(_get(lost, "start")), escape(_get(lost, "end"))
+    return f", between {start} and {end}" if start and end else ""
+
+
 _OWN: dict[str, Callable[[Document], str]] = {
     "serial-gap": _gap,
     "unparsed-line": _unparsed,
     "subscriber-lagged": _lagged,
     "records-dropped": _dropped,
+    "frames-dropped": _undelivered,
+    "spool-damaged": _damaged,
+    "unclean-stop": _unclean,
 }

@@ -1,7 +1,9 @@
 """The pipeline's end of the queue: frames of any origin, losses in few words."""
 
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
@@ -12,7 +14,7 @@ from audisp_pyaudit.delivery.queue import Queue, QueueSettings
 from audisp_pyaudit.delivery.spool import Spool, SpoolSettings
 from audisp_pyaudit.framing import FrameList
 from audisp_pyaudit.host import HostFacts
-from audisp_pyaudit.notices import NoticeFrame, Notices
+from audisp_pyaudit.notices import NoticeFrame, Notices, timestamp
 from tests.frames import TIME, frames, serials
 
 
@@ -62,16 +64,82 @@ def test_losses_are_told_by_sink_and_reason() -> None:
     for first in range(1, 101, 10):
         feed.append(frames(range(first, first + 10)))
         feed.commit()
-    (lost,) = feed.losses()
+    ((action, lost),) = feed.announcements()
     count = made.counts("kafka").lost["memory_full"]
     assert lost == {
         "reason": "memory_full",
         "sink": "kafka",
         "frames": count,
-        "first": (TIME + 1) * 1000,
-        "last": (TIME + count) * 1000,
+        "start": timestamp(datetime.fromtimestamp(TIME + 1, UTC)),
+        "end": timestamp(datetime.fromtimestamp(TIME + count, UTC)),
     }
-    assert list(feed.losses()) == []
+    assert action == "frames-dropped"
+    assert list(feed.announcements()) == []
+    feed.close()
+
+
+def spooled(folder: Path) -> Queue:
+    """A queue with a spool, which delivers."""
+    made = queue(spool=lambda: Spool(SpoolSettings(folder / "spool", 1 << 30), {"sinks": ["kafka"]}))
+    made.keep_house()
+    return made
+
+
+def test_a_kill_is_told_once(tmp_path: Path) -> None:
+    """A consumer learns that events may be missing, and between which times; the next restart does not repeat it."""
+    killed = spooled(tmp_path)
+    killed.append(frames(range(1, 11)))
+    killed.commit()
+    killed._store.spool.close()  # type: ignore[union-attr]  # as the end of a process does, without a word
+    told: list[tuple[str, Mapping[str, object]]] = []
+    for _ in range(3):
+        feed = Feed(spooled(tmp_path), ["json"])
+        told += feed.announcements()
+        feed.announced()
+        feed.close()
+    ((action, lost),) = told
+    assert action == "unclean-stop"
+    assert lost["reason"] == "unclean_stop"
+    assert lost["start"] == timestamp(datetime.fromtimestamp(TIME + 10, UTC))
+    assert str(lost["end"]) <= timestamp(datetime.fromtimestamp(time.time(), UTC))
+
+
+def test_a_kill_that_was_not_told_of_is_told_by_the_next_process(tmp_path: Path) -> None:
+    """Two kills within a second do not make one of them unknown."""
+    for _ in range(2):
+        killed = spooled(tmp_path)
+        assert len(list(Feed(killed, ["json"]).announcements())) in {0, 1}
+        killed._store.spool.close()  # type: ignore[union-attr]  # as above
+    feed = Feed(spooled(tmp_path), ["json"])
+    assert [action for action, _ in feed.announcements()] == ["unclean-stop"] * 2
+    feed.close()
+
+
+def test_damage_is_told_once_and_set_aside(tmp_path: Path) -> None:
+    """Who reads the topic learns where the spool was damaged; the segment is kept for whoever wants to know why."""
+    first = spooled(tmp_path)
+    for start in (1, 11, 21):
+        first.append(frames(range(start, start + 10)))
+        first.commit()
+    first.close()
+    (segment,) = (tmp_path / "spool" / "g0000000001").glob("normal-*.seg")
+    content = bytearray(segment.read_bytes())
+    content[len(content) // 2] ^= 1
+    segment.write_bytes(content)
+    made = spooled(tmp_path)
+    feed, got = Feed(made, ["json"]), []
+    while (part := made.take("kafka", 0.0)) is not None:
+        got += serials(part.frames, part.wanted)
+        made.acknowledge("kafka", [(part, which) for which in range(len(part.wanted))])
+    assert got == [*range(1, 11), *range(21, 31)]
+    found = dict(feed.announcements())
+    assert (found["frames-dropped"]["frames"], found["frames-dropped"]["reason"]) == (10, "damaged")
+    assert str(found["spool-damaged"]["where"]).startswith(f"g0000000001/{segment.name}, byte ")
+    assert dict(feed.announcements()) == {}
+    made.keep_house()
+    assert not segment.exists()
+    (kept,) = (tmp_path / "spool" / "damaged").iterdir()
+    assert kept.read_bytes() == content
     feed.close()
 
 

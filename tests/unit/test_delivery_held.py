@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not i
 
 from audisp_pyaudit._engine import Frames
 from audisp_pyaudit.delivery.generation import GenerationWriter, segments_of
-from audisp_pyaudit.delivery.held import Found, batches_of, frames_after, routes_after
+from audisp_pyaudit.delivery.held import Found, batches_of, ending_of, frames_after, routes_after
 from tests.frames import TIME, frames
 
 
@@ -48,3 +48,26 @@ def test_damage_is_counted_for_nobody(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_not_there(tmp_path: Path) -> None:
     """A segment that vanished is no error."""
     assert list(batches_of(tmp_path / "gone.seg")) == []
+
+
+def test_a_part_of_a_segment_can_be_told(tmp_path: Path) -> None:
+    """What a slow sink passes over is counted exactly, up to where it goes on."""
+    written(tmp_path)
+    segment = segments_of(tmp_path, "normal")[0]
+    assert list(routes_after(segment, 0, "kafka", until=3)) == [Found(2, 0, span(1))]
+    assert list(routes_after(segment, 3, "kafka", until=5)) == [Found(2, 0, span(3))]
+
+
+def test_how_a_process_ended_is_known(tmp_path: Path) -> None:
+    """A kill is told apart from an end, and the time of what was kept last is known."""
+    written(tmp_path)
+    killed = ending_of(tmp_path)
+    assert (killed.whole, killed.last_ms, dict(killed.ledger)) == (False, (TIME + 6) * 1000, {})
+    writer = GenerationWriter(tmp_path / "next", {"sinks": ["kafka"]}, 10**6)
+    (tmp_path / "next").mkdir()
+    writer.append(Frames.joined([frames([1], keep=[1])], 1), 1, 2, {"ledger": {"records_in": 5}})
+    writer.end({"ledger": {"records_in": 7}})
+    writer.close()
+    ended = ending_of(tmp_path / "next")
+    assert (ended.whole, ended.last_ms, dict(ended.ledger)) == (True, (TIME + 1) * 1000, {"records_in": 7})
+    assert ending_of(tmp_path / "nowhere").whole is False

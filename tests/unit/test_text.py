@@ -148,6 +148,18 @@ def test_a_whole_line() -> None:
             event("records-dropped", auditd__lost={"records": 7, "reason": "intake_full", "first": "a", "last": "b"}),
             "-- 7 records were dropped (intake_full, from a to b)",
         ),
+        (
+            event("frames-dropped", auditd__lost={"frames": 7, "sink": "k", "reason": "lag", "start": "a", "end": "b"}),
+            "-- 7 events never get to k (lag, between a and b)",
+        ),
+        (
+            event("spool-damaged", auditd__lost={"bytes": 7, "where": "g1/x, byte 2", "why": "no batch"}),
+            "-- the spool is damaged at g1/x, byte 2: 7 bytes cannot be read (no batch)",
+        ),
+        (
+            event("unclean-stop", auditd__lost={"reason": "unclean_stop", "start": "a", "end": "b"}),
+            "-- the plugin was killed or crashed: what it had read and not kept is lost, between a and b",
+        ),
     ],
 )
 def test_events_read_as_sentences(document: dict[str, Any], expected: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from audisp_pyaudit._engine import Frames
 from audisp_pyaudit.delivery.cursor import Counts, Cursor, Position, load
-from audisp_pyaudit.delivery.held import frames_after, routes_after
+from audisp_pyaudit.delivery.held import Found, frames_after, routes_after
 from audisp_pyaudit.delivery.spool import Dropped, Spool
 
 
@@ -92,6 +92,13 @@ class Accounts:
             for found in routes_after(victim.segment, position, cursor.name):
                 cursor.counts.filtered += found.others
                 self.count_lost(cursor, "spool_full", found.routed, found.span)
+
+    def skip(self, cursor: Cursor, position: Position, passed: Iterable[Found]) -> None:
+        """A sink that fell too far behind goes on at a later position; what it passed over is lost for it."""
+        self.count_lost(cursor, "lag", cursor.skip(position), None)
+        for found in passed:
+            cursor.counts.filtered += found.others
+            self.count_lost(cursor, "lag", found.routed, found.span)
 
     # --- across processes ---------------------------------------------------------------------------------------------
 

@@ -85,11 +85,14 @@ class Cursor:
     Args:
         name: the sink's.
         bit: the sink's in the routes of this process's frames.
+        max_lag_bytes: how far it may fall behind before it loses something; None if what is not delivered is kept for
+            it as long as there is room.
         own_start: where it goes on in what this process writes, behind what others left.
     """
 
     name: str
     bit: int
+    max_lag_bytes: int | None = None
     own_start: int = 0
     read: Position = BEGINNING
     acknowledged: Position = BEGINNING
@@ -108,6 +111,21 @@ class Cursor:
     def rewind(self) -> None:
         """Hand out again what was handed out and not delivered."""
         self.again = deque(each for each in self.in_flight if not each.complete)
+
+    def skip(self, position: Position) -> int:
+        """Go on at a later position; how many frames that were handed out and not acknowledged it costs.
+
+        An acknowledgement of theirs that still comes counts no more.
+        """
+        dropped = 0
+        for part in self.in_flight:
+            for which in part.outstanding():
+                dropped += part.acknowledge(which)
+        self.in_flight.clear()
+        self.again.clear()
+        self.read = self.acknowledged = position
+        self.epoch += 1
+        return dropped
 
     def as_text(self) -> str:
         """What is saved. What is in flight counts as not read."""

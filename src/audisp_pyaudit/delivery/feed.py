@@ -3,15 +3,20 @@
 In: frames, from the pipeline's thread. Out: what the log and the consumers have to be told.
 """
 
+import contextlib
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from datetime import UTC, datetime
+from itertools import groupby
 
 from audisp_pyaudit._engine import Frame as EngineFrame
 from audisp_pyaudit._engine import Frames as EngineFrames
+from audisp_pyaudit.delivery.accounts import Lost
 from audisp_pyaudit.delivery.queue import Queue
 from audisp_pyaudit.framing import Frame, Frames
 from audisp_pyaudit.logs import Log
+from audisp_pyaudit.notices import timestamp
 
 # How often what was written is synced to the disk with `fsync = "interval"`.
 SYNC_SECONDS = 1.0
@@ -29,6 +34,7 @@ class Feed:
         self._queue = queue
         self._encodings = encodings
         self._trouble = ""
+        self._started_ms = time.time_ns() // 1_000_000
         self._end = threading.Event()
         self._syncer = threading.Thread(target=self._sync, name="spool sync", daemon=True)
         self._syncer.start()
@@ -82,16 +88,35 @@ class Feed:
             log.info("spool works again")
         self._trouble = trouble
 
-    def losses(self) -> Iterator[Mapping[str, object]]:
-        """What sinks never get since the last call, by sink and reason."""
-        found: dict[tuple[str, str], dict[str, Any]] = {}
-        for each in self._queue.losses():
-            entry = found.setdefault((each.sink, each.reason), {"reason": each.reason, "sink": each.sink, "frames": 0})
-            entry["frames"] += each.frames
-            if each.first_ms is not None and each.last_ms is not None:
-                entry["first"] = min(entry.get("first", each.first_ms), each.first_ms)
-                entry["last"] = max(entry.get("last", each.last_ms), each.last_ms)
-        yield from found.values()
+    def announcements(self) -> Iterator[tuple[str, Mapping[str, object]]]:
+        """What the consumers have to be told since the last call: `event.action`, and what stands in `auditd.lost`."""
+        for lost in self._losses():
+            yield "frames-dropped", lost
+        for damage in self._queue.damages():
+            where = f"{damage.path.parent.name}/{damage.path.name}, byte {damage.offset}"
+            yield "spool-damaged", {"reason": "damaged", "bytes": damage.size, "where": where, "why": damage.why}
+        for stop in self._queue.unclean_stops():
+            span = {"start": _time(stop.ending.last_ms), "end": _time(self._started_ms)}
+            yield "unclean-stop", {"reason": "unclean_stop", **span}
+
+    def announced(self) -> None:
+        """What `announcements` gave was taken; what must not be told twice is committed and remembered."""
+        with contextlib.suppress(OSError):  # then it is told again by the next process
+            self._queue.told()
+
+    def _losses(self) -> Iterator[Mapping[str, object]]:
+        """What sinks never get, by sink and reason."""
+        for (sink, reason), group in groupby(sorted(self._queue.losses(), key=_whose), _whose):
+            losses = list(group)
+            starts = [each.first_ms for each in losses if each.first_ms is not None]
+            ends = [each.last_ms for each in losses if each.last_ms is not None]
+            yield {
+                "reason": reason,
+                "sink": sink,
+                "frames": sum(each.frames for each in losses),
+                "start": _time(min(starts, default=None)),
+                "end": _time(max(ends, default=None)),
+            }
 
     def _sync(self) -> None:
         while not self._end.wait(SYNC_SECONDS):
@@ -104,3 +129,16 @@ class Feed:
         """Commit, and say that all was said."""
         self._end.set()
         self._queue.close()
+
+
+def _whose(lost: Lost) -> tuple[str, str]:
+    return lost.sink, lost.reason
+
+
+def _time(milliseconds: int | None) -> str | None:
+    """As in `@timestamp`."""
+    if milliseconds is None:
+        return None
+    with contextlib.suppress(OverflowError, ValueError, OSError):  # a record may bear any time
+        return timestamp(datetime.fromtimestamp(milliseconds / 1000, UTC))
+    return None

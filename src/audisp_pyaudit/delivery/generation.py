@@ -37,6 +37,13 @@ class Segment:
     path: Path = field(compare=False)
     gone: bool = field(default=False, compare=False)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the file; 0 if it was removed in this moment."""
+        with contextlib.suppress(OSError):
+            return self.path.stat().st_size
+        return 0
+
 
 def segments_of(folder: Path, klass: str) -> list[Segment]:
     """Segments of a class in a generation's folder, oldest first; empty if there is no such folder."""

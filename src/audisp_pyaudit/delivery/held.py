@@ -4,12 +4,13 @@ In: a generation's folder or a segment, and a place in it. Out: numbers of frame
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
-from audisp_pyaudit.delivery.batch import END, HEADER, Batch
+from audisp_pyaudit.delivery.batch import END, FRAMES, HEADER, Batch
 from audisp_pyaudit.delivery.generation import CLASSES, Segment, segments_of
 from audisp_pyaudit.delivery.segment import Damage, SegmentReader
 
@@ -21,6 +22,38 @@ class Found:
     routed: int
     others: int
     span: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a generation ended.
+
+    Args:
+        whole: its process closed it as it should.
+        ledger: its counters at its last commit.
+        last_ms: latest time of an event in it, milliseconds since 1970; None if it has none.
+    """
+
+    whole: bool
+    ledger: Mapping[str, Any]
+    last_ms: int | None
+
+
+def ending_of(folder: Path) -> Ending:
+    """How a generation that nobody writes any more ended."""
+    whole, ledger, newest, last_ms = False, {}, -1, None
+    for klass in CLASSES:
+        there = [each for each in segments_of(folder, klass) if not each.gone]
+        for batch in batches_of(there[-1].path) if there else ():
+            if batch.head.kind == HEADER:
+                continue
+            span = batch.meta.get("span")
+            if span:
+                last_ms = max(last_ms or 0, span[1])
+            if batch.head.kind == END or (batch.head.last >= newest and not whole):
+                newest, ledger = batch.head.last, batch.meta.get("ledger", {})
+            whole = whole or batch.head.kind == END
+    return Ending(whole, ledger, last_ms)
 
 
 def batches_of(path: Path) -> Iterator[Batch]:
@@ -60,12 +93,21 @@ def frames_after(folder: Path, sequence: int) -> int:
     return total
 
 
-def routes_after(segment: Segment, sequence: int, sink: str) -> Iterator[Found]:
-    """What a segment holds for a sink from a sequence on, batch by batch; frames in damaged batches are for nobody."""
+def routes_after(segment: Segment, sequence: int, sink: str, until: int | None = None) -> Iterator[Found]:
+    """What a segment holds for a sink from a sequence on, batch by batch; frames in damaged batches are for nobody.
+
+    Args:
+        segment: the segment.
+        sequence: where to begin, which begins a commit.
+        sink: the sink's name.
+        until: where to end, which begins a commit too; None for the end of the segment.
+    """
     bit: int | None = None
     expected: int | None = None
     for batch in batches_of(segment.path):
         head = batch.head
+        if until is not None and head.kind == FRAMES and head.first >= until:
+            return
         if head.kind == HEADER:
             sinks = batch.meta.get("sinks", [])
             bit = sinks.index(sink) if sink in sinks else None

@@ -8,6 +8,7 @@ One lock guards memory and cursors. Nobody holds it while a disk is waited for, 
 the pipeline waits for nobody but the disk.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,8 +20,12 @@ from audisp_pyaudit.delivery.accounts import Accounts, Lost
 from audisp_pyaudit.delivery.cursor import Counts, Cursor, Position, Slice
 from audisp_pyaudit.delivery.generation import GenerationReader, Missing
 from audisp_pyaudit.delivery.ring import Commit, Ring
-from audisp_pyaudit.delivery.spool import Spool
+from audisp_pyaudit.delivery.segment import Damage
+from audisp_pyaudit.delivery.spool import Spool, Unclean
 from audisp_pyaudit.delivery.store import Store
+
+# Past so many they may be told a second time; a disk with more has other troubles.
+_MAX_KNOWN_DAMAGES = 1000
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,9 @@ class Queue:
         self._pending_bytes = 0
         self._pending_since = 0.0
         self._next = 1
+        self._untold: list[Unclean] = []
+        self._damages: list[Damage] = []
+        self._known_damages: set[Damage] = set()
         self._closed = False
 
     @property
@@ -188,7 +196,35 @@ class Queue:
             with self._changed:
                 self._changed.notify_all()
         self._store.save()
+        self._store.keep_within_lag()
         self._store.reclaim()
+
+    def unclean_stops(self) -> list[Unclean]:
+        """Processes before this one that did not end as they should, since the last call."""
+        found, self._store.unclean = self._store.unclean, []
+        self._untold += found
+        return found
+
+    def told(self) -> None:
+        """What says of unclean stops was appended: commit it, and remember that it was told.
+
+        Raises:
+            OSError: that could not be noted; the next process will tell it again.
+        """
+        if self._untold and self._store.spool is not None:
+            self.commit()
+            while self._untold:
+                self._store.spool.told_of(self._untold.pop().generation)
+
+    def damages(self) -> list[Damage]:
+        """Damages that were found in the spool since the last call; the segments are set aside."""
+        with self._changed:
+            found, self._damages = self._damages, []
+        if self._store.spool is not None:
+            for path in {each.path for each in found}:
+                with contextlib.suppress(OSError):  # no room, or given up meanwhile: then there is nothing to keep
+                    self._store.spool.aside.keep(path)
+        return found
 
     def sync(self) -> None:
         """Have the disk take what was written, if it is to now and then.
@@ -320,3 +356,9 @@ class Queue:
 
     def _miss(self, cursor: Cursor, missing: Missing) -> None:
         self._accounts.count_lost(cursor, "damaged", missing.frames, None)
+        for damage in missing.damages:
+            if damage not in self._known_damages:  # every sink finds it
+                if len(self._known_damages) >= _MAX_KNOWN_DAMAGES:
+                    self._known_damages.clear()
+                self._known_damages.add(damage)
+                self._damages.append(damage)

@@ -5,7 +5,8 @@ writes into a generation of its own from its first commit on, so that an old and
 
     spool/delivery.lock
     spool/cursors/SINK.json
-    spool/g0000000001/normal-….seg, keep-….seg
+    spool/g0000000001/normal-….seg, keep-….seg, told (that it ended uncleanly)
+    spool/damaged/g0000000001-normal-….seg
 """
 
 import contextlib
@@ -19,8 +20,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from audisp_pyaudit.delivery.aside import Aside
 from audisp_pyaudit.delivery.cursor import Position
 from audisp_pyaudit.delivery.generation import CLASSES, GenerationWriter, Segment, segments_of
+from audisp_pyaudit.delivery.held import Ending, ending_of
 from audisp_pyaudit.delivery.ring import Commit
 from audisp_pyaudit.delivery.segment import Files
 
@@ -51,6 +54,14 @@ class Dropped:
     segment: Segment
 
 
+@dataclass(frozen=True)
+class Unclean:
+    """A generation whose process did not say that it was whole."""
+
+    generation: int
+    ending: Ending
+
+
 class Spool:
     """What this process writes, and what it and others before it wrote.
 
@@ -73,9 +84,8 @@ class Spool:
         self._limit = self._quota()
         size = max(_MIN_SEGMENT_BYTES, min(settings.segment_bytes, self._limit // _PARTS))
         self.writer = GenerationWriter(self.folder_of(self.generation), about, size, files)
-        self._older_bytes = sum(
-            _size(each.path) for number in self.generations()[:-1] for each in self.segments(number)
-        )
+        self.aside = Aside(settings.folder / "damaged", self._limit // _PARTS)
+        self._older_bytes = sum(each.size for number in self.generations()[:-1] for each in self.segments(number))
 
     def _make_generation(self) -> int:
         while True:
@@ -108,7 +118,7 @@ class Spool:
     @property
     def bytes(self) -> int:
         """Bytes on disk."""
-        return self._older_bytes + self.writer.bytes
+        return self._older_bytes + self.writer.bytes + self.aside.bytes
 
     @property
     def limit(self) -> int:
@@ -158,15 +168,15 @@ class Spool:
         Raises:
             OSError: it could not be removed.
         """
-        size = _size(dropped.segment.path)
+        size = dropped.segment.size
         gone = dropped.segment.path.with_suffix(".gone")
         dropped.segment.path.rename(gone)
         os.truncate(gone, 0)
         self._count(dropped.generation, -size)
 
-    def _remove(self, generation: int, path: Path) -> None:
-        size = _size(path)
-        path.unlink(missing_ok=True)
+    def _remove(self, generation: int, segment: Segment) -> None:
+        size = segment.size
+        segment.path.unlink(missing_ok=True)
         self._count(generation, -size)
 
     def _count(self, generation: int, size: int) -> None:
@@ -191,9 +201,10 @@ class Spool:
                     end = following.first if following else None
                     done = number < generation or (end is not None and end <= sequence)
                     if done and segment.path not in current:
-                        self._remove(number, segment.path)
+                        self._remove(number, segment)
             if number < generation:
                 with contextlib.suppress(OSError):
+                    self._told_of(number).unlink(missing_ok=True)
                     self.folder_of(number).rmdir()
 
     # --- who may deliver ----------------------------------------------------------------------------------------------
@@ -220,6 +231,33 @@ class Spool:
         """
         return any(_is_locked(self.folder_of(each)) for each in self.generations() if each < self.generation)
 
+    # --- how others ended ---------------------------------------------------------------------------------------------
+
+    def unclean(self) -> list[Unclean]:
+        """Processes before this one that were killed or crashed, and of which nobody was told yet.
+
+        Raises:
+            OSError: the folder does not work.
+        """
+        found: list[Unclean] = []
+        for number in self.generations():
+            if number < self.generation and not self._told_of(number).exists():
+                ending = ending_of(self.folder_of(number))
+                if not ending.whole:
+                    found.append(Unclean(number, ending))
+        return found
+
+    def told_of(self, generation: int) -> None:
+        """Remember that its unclean end was told.
+
+        Raises:
+            OSError: that could not be written.
+        """
+        self._told_of(generation).touch(mode=0o600)
+
+    def _told_of(self, generation: int) -> Path:
+        return self.folder_of(generation) / "told"
+
     def close(self) -> None:
         """Let go of everything."""
         self.writer.close()
@@ -238,10 +276,3 @@ def _is_locked(folder: Path) -> bool:
     finally:
         os.close(fd)
     return False
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

@@ -12,8 +12,9 @@ from typing import Any
 
 from audisp_pyaudit.delivery.accounts import Accounts
 from audisp_pyaudit.delivery.cursor import Position
+from audisp_pyaudit.delivery.lag import between, place_within
 from audisp_pyaudit.delivery.ring import Commit, Ring
-from audisp_pyaudit.delivery.spool import NO_ROOM, Spool
+from audisp_pyaudit.delivery.spool import NO_ROOM, Spool, Unclean
 from audisp_pyaudit.files import replace_file
 
 
@@ -42,6 +43,7 @@ class Store:
         self.wanted = open_spool is not None
         self.begun = False
         self.trouble = ""
+        self.unclean: list[Unclean] = []  # to be told
         # Under which name what memory has no room for is counted.
         self.reason = "spool_failed" if self.wanted else "memory_full"
         self._open = open_spool
@@ -110,14 +112,14 @@ class Store:
                 self._fail(f"{folder}: full ({spool.bytes} of {spool.limit} bytes)", "spool_full")
                 return False
             try:
-                spool.store(commit, self._ledger())
+                spool.store(commit, {"ledger": self._ledger()})
             except OSError as error:
                 # Full by what others wrote: memory first, it may pass. Then one segment for each try.
                 with self._lock:
                     patient = self._ring.unstored_bytes < self._ring.limit // 2
                 if error.errno not in NO_ROOM or patient or not self._drop_oldest(spool):
                     raise
-                spool.store(commit, self._ledger())
+                spool.store(commit, {"ledger": self._ledger()})
         except OSError as error:
             full = error.errno in NO_ROOM
             why = f"{folder}: {'the disk is full: ' if full else ''}{error.strerror}"
@@ -142,7 +144,7 @@ class Store:
             return
         with contextlib.suppress(OSError):
             if not self._ring.unstored_bytes:
-                spool.writer.end(self._ledger())
+                spool.writer.end({"ledger": self._ledger()})
             if spool.settings.fsync == "always":
                 spool.writer.sync()
         with contextlib.suppress(OSError):
@@ -163,6 +165,28 @@ class Store:
             position = self._accounts.slowest() if self.begun else None
         if position is not None:
             self.spool.reclaim(position.generation, position.sequence)
+
+    def keep_within_lag(self) -> None:
+        """Have sinks that others do not wait for go on where they are allowed to be.
+
+        Raises:
+            OSError: the spool cannot be read.
+        """
+        spool = self.spool
+        if spool is None or not self.begun:
+            return
+        for cursor in self._accounts:
+            if cursor.max_lag_bytes is None:
+                continue
+            with self._lock:
+                epoch, read = cursor.epoch, cursor.read
+            position = place_within(spool, cursor.max_lag_bytes, cursor.acknowledged)
+            if position is None:
+                continue
+            passed = list(between(spool, read, position, cursor.name))
+            with self._lock:
+                if (cursor.epoch, cursor.read) == (epoch, read):  # else the next time
+                    self._accounts.skip(cursor, max(position, read), passed)
 
     def _make_room(self, spool: Spool, size: int) -> bool:
         self.reclaim()
@@ -202,8 +226,10 @@ class Store:
         """
         if self.spool is None or self.begun or not self.spool.take_lock() or self.spool.has_living_elders():
             return False
+        unclean = self.spool.unclean()
         with self._lock:
             self._accounts.resume(self.spool)
+            self.unclean += unclean
             self.begun = True
         return True
 
