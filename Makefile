@@ -48,7 +48,7 @@ test-tools: # libauparse is what our reading is compared with, with users of our
 		dpkg-query --show --showformat='$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed && continue; \
 		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $$package >/dev/null; \
 		else echo "$$package is missing: the differential test will be skipped"; fi; done
-	@for need in java:default-jre-headless mvn:maven; do \
+	@for need in java:default-jre-headless mvn:maven openssl:openssl; do \
 		command -v $${need%:*} >/dev/null && continue; \
 		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $${need#*:} >/dev/null; \
 		else echo "$${need#*:} is missing: tests with Apache Kafka will be skipped"; fi; done

@@ -61,10 +61,11 @@ class Ledger:
         yield events + (f" ({', '.join(notes)})" if notes else "")
         for name, sink in self.sinks.items():
             lost = ", ".join(f"{why} {number}" for why, number in sorted(sink.lost.items()) if number)
+            cut = f"; cut {sink.cut}" if sink.cut else ""
             refused = f"; subscribers refused {sink.refused}" if sink.refused else ""
             yield (
                 f"sink {name}: offered {sink.offered} = delivered {sink.delivered} + filtered {sink.filtered}"
-                f" + queued {sink.queued} + lost {sink.lost.total()}{f' ({lost})' if lost else ''}{refused}"
+                f" + queued {sink.queued} + lost {sink.lost.total()}{f' ({lost})' if lost else ''}{refused}{cut}"
             )
         yield "ledger closed" if self.closed else "ledger NOT closed"
 

@@ -4,6 +4,7 @@ In: what was lost, and why. Out: documents in the layout of every other event, w
 stream where it happened, so that nobody has to compare counters to learn of it.
 """
 
+import contextlib
 import itertools
 import json
 from collections.abc import Mapping
@@ -67,6 +68,15 @@ class Notices:
 def timestamp(when: datetime) -> str:
     """A time in UTC as documents have it."""
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def timestamp_of(milliseconds: int | None) -> str | None:
+    """The same of milliseconds since 1970; None if that is no time that can be written, as a record may bear any."""
+    if milliseconds is None:
+        return None
+    with contextlib.suppress(OverflowError, ValueError, OSError):
+        return timestamp(datetime.fromtimestamp(milliseconds / 1000, UTC))
+    return None
 
 
 def encode(document: Mapping[str, object], framing: str) -> bytes:

@@ -83,6 +83,7 @@ class Pipeline:
         self._troubles: dict[str, str] = {}
         self._lost: dict[str, int] = {}
         self._refused: dict[str, int] = {}
+        self._peers: dict[tuple[str, str], str] = {}
         self._broken: set[str] = set()
         self._save_failed = False
         now = time.monotonic()
@@ -246,19 +247,24 @@ class Pipeline:
             elif before and not trouble:
                 self._log.info("sink delivers again", sink=sink.name)
             self._troubles[sink.name] = trouble
+            stats = sink.stats()
+            for peer, state in stats.peers.items():
+                if self._peers.get((sink.name, peer)) != state:
+                    self._log.info("broker", sink=sink.name, broker=peer, state=state)
+                    self._peers[sink.name, peer] = state
             if remind:
-                lost = {why: count for why, count in sink.stats().lost.items() if why != "no_subscriber"}
+                lost = {why: count for why, count in stats.lost.items() if why != "no_subscriber"}
                 if sum(lost.values()) > self._lost.get(sink.name, 0):
                     self._log.warning("sink lost events", sink=sink.name, **lost)
                 self._lost[sink.name] = sum(lost.values())
-            self._tell_refused(sink, remind=remind)
+            self._tell_refused(sink.name, stats.refused, remind=remind)
 
-    def _tell_refused(self, sink: Sink, *, remind: bool) -> None:
+    def _tell_refused(self, name: str, refused: int, *, remind: bool) -> None:
         """The first subscriber that is hung up on is told within a second, more of them each minute."""
-        refused, told = sink.stats().refused, self._refused.get(sink.name, 0)
+        told = self._refused.get(name, 0)
         if refused > told and (remind or not told):
-            self._log.warning("too many subscribers; hung up on some", sink=sink.name, refused=refused)
-            self._refused[sink.name] = refused
+            self._log.warning("too many subscribers; hung up on some", sink=name, refused=refused)
+            self._refused[name] = refused
 
     def _want_state(self, now: float) -> None:
         """Take the state over from a process that was still ending when we began."""

@@ -19,10 +19,12 @@ def servers(value: object) -> str:
 
 
 def topic(value: object) -> str:
-    """The name of a topic."""
-    if not isinstance(value, str) or not _TOPIC.match(value) or value in {".", ".."}:
-        raise ValueError(f"expected 1 to 249 letters, digits, dots, - and _, found {shown(value)}")
-    return value
+    """The name of a topic; {category} and {host} in it stand for those of each event."""
+    name = re.sub(r"\{(category|host)\}", "x", value) if isinstance(value, str) else ""
+    if not _TOPIC.match(name) or name in {".", ".."}:
+        wanted = "1 to 249 letters, digits, dots, - and _, and {category} or {host}"
+        raise ValueError(f"expected {wanted}, found {shown(value)}")
+    return str(value)
 
 
 def librdkafka(value: object) -> tuple[tuple[str, object], ...]:
@@ -35,6 +37,18 @@ def librdkafka(value: object) -> tuple[tuple[str, object], ...]:
         if not isinstance(each, str | int | float):
             raise ValueError(f'"{name}": expected a text, a number, true or false, found {shown(each)}')  # noqa: TRY004
     return tuple(value.items())
+
+
+def secrets(value: object) -> tuple[tuple[str, str], ...]:
+    """Settings of librdkafka whose values stand in files, by absolute path."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected a table of settings and paths of files, found {shown(value)}")  # noqa: TRY004  # as above
+    for name, each in value.items():
+        try:
+            path(each)
+        except ValueError as error:
+            raise ValueError(f'"{name}": {error}') from None
+    return tuple((name, str(each)) for name, each in value.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +104,12 @@ class KafkaSettings(QueuedSettings, _Documents):
     topic: str = setting("audit", topic)
     # What keeps messages in order among each other: those of one key.
     key: str = setting("host", choice("host", "session", "none"))
+    headers: str = setting("own", choice("own", "cloudevents"))
+    # The time of a message itself. By that of the event, an event older than the topic's retention is deleted at once,
+    # and a broker refuses what is too far from its own clock.
+    timestamp: str = setting("produce", choice("produce", "event"))
     librdkafka: tuple[tuple[str, object], ...] = setting((), librdkafka)
+    secrets: tuple[tuple[str, str], ...] = setting((), secrets)
 
 
 SinkSettings = UnixSettings | FileSettings | StdoutSettings | KafkaSettings

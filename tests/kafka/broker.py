@@ -17,6 +17,7 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
+from tests.kafka.certificates import Certificates
 from tests.kafka.read import messages
 
 JARS = Path(sys.prefix) / "kafka"
@@ -27,10 +28,10 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},{secured}CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{also}
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL
 log.dirs={folder}/data
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
@@ -42,6 +43,22 @@ num.network.threads=2
 num.io.threads=2
 log.cleaner.dedupe.buffer.size=20000000
 """
+
+# Who may do what: the plain listener is the administrator's, everybody else needs to be let in.
+_SECURED = """\
+ssl.keystore.type=PEM
+ssl.keystore.location={folder}/server.pem
+ssl.truststore.type=PEM
+ssl.truststore.location={folder}/ca.pem
+listener.name.ssl.ssl.client.auth=required
+sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+    user_{user}="{password}";
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS;User:{user};User:CN=plugin
+"""
+USER, PASSWORD = "pyaudit", "pyaudit-secret"
 
 
 def why_not() -> str:
@@ -62,10 +79,12 @@ class Broker:
 
     Args:
         folder: where its data are, empty.
+        certificates: makes it listen with TLS too; see `tests.kafka.certificates`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, certificates: Certificates | None = None) -> None:
         self._folder = folder
+        self.sasl_ssl = self.ssl = ""
         self._process: subprocess.Popen[bytes] | None = None
         given = os.environ.get("KAFKA_BOOTSTRAP")
         if given:
@@ -73,9 +92,20 @@ class Broker:
             return
         port = _free_port()
         self.bootstrap = f"127.0.0.1:{port}"
-        properties = _PROPERTIES.format(port=port, controller=_free_port(), folder=folder)
-        (folder / "server.properties").write_text(properties)
-        self._run("kafka.tools.StorageTool", "format", "-t", "A" * 22, "-c", f"{folder}/server.properties").wait()
+        secured = ""
+        if certificates is not None:
+            self.sasl_ssl, self.ssl = f"127.0.0.1:{_free_port()}", f"127.0.0.1:{_free_port()}"
+            secured = f"SASL_SSL://{self.sasl_ssl},SSL://{self.ssl},"
+        properties = _PROPERTIES.format(
+            port=port, controller=_free_port(), folder=folder, secured=secured, also=f",{secured}".rstrip(",")
+        )
+        users: list[str] = []
+        if certificates is not None:
+            properties += _SECURED.format(folder=certificates.folder, user=USER, password=PASSWORD)
+            users = ["--add-scram", f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"]
+        file = folder / "server.properties"
+        file.write_text(properties)
+        self._run("kafka.tools.StorageTool", "format", "-t", "A" * 22, "-c", str(file), *users).wait()
         self.start()
 
     def _run(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:

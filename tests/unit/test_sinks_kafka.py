@@ -5,17 +5,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
+from audisp_pyaudit._engine import Frame
 from audisp_pyaudit.delivery.cursor import Cursor
 from audisp_pyaudit.delivery.queue import Queue, QueueSettings
 from audisp_pyaudit.sink_settings import KafkaSettings
 from audisp_pyaudit.sinks import kafka, queued
 from audisp_pyaudit.sinks.kafka import KafkaSink, producer_settings
+from audisp_pyaudit.sinks.message import Message, Messages
 from tests.frames import frames
 from tests.kafka.mock import MockBroker
 
@@ -44,9 +46,9 @@ def until(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.01)
 
 
-def put(queue: Queue, first: int, count: int) -> None:
+def put(queue: Queue, first: int, count: int, pad: int = 1) -> None:
     """Events, committed."""
-    queue.append(frames(range(first, first + count)))
+    queue.append(frames(range(first, first + count), pad=pad))
     queue.commit()
 
 
@@ -62,7 +64,7 @@ class FakeProducer:
         """Take a message, or not."""
         if self.broker.room <= len(self.reports):
             raise BufferError("Local: Queue full")
-        outcome = self.broker.judge(json.loads(value)["event"]["sequence"])
+        outcome = self.broker.judge(json.loads(value)["event"]["sequence"], value, more)
         if isinstance(outcome, Refused) and self.broker.raises:
             raise outcome
         self.reports.append((more["on_delivery"], outcome, (topic, value, more)))
@@ -97,7 +99,7 @@ class FakeBroker:
         self.room = 10_000
         self.raises = True  # whether a refusal comes at once
         self.whole_batches = False  # whether all that was sent with a refused message is refused
-        self.judge: Callable[[int], object] = lambda _serial: None
+        self.judge: Callable[..., object] = lambda _serial, *_rest: None
 
     def make(self, settings: Mapping[str, object]) -> FakeProducer:
         """A producer."""
@@ -118,12 +120,12 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeBroker:
     return FakeBroker()
 
 
-def run(sink: KafkaSink, queue: Queue, *batches: int, enough: Callable[[], object] | None = None) -> None:
+def run(sink: KafkaSink, queue: Queue, *batches: int, pad: int = 1, enough: Callable[[], object] | None = None) -> None:
     """Put batches of so many events into the queue, and deliver until all is settled, or what a test waits for."""
     sink.start()
     first = 1
     for count in batches:
-        put(queue, first, count)
+        put(queue, first, count, pad)
         first += count
     until(enough or (lambda: not queue.counts("kafka").queued), "all is acknowledged or given up, or what was awaited")
     sink.close(time.monotonic())
@@ -163,7 +165,7 @@ def test_a_failed_message_is_sent_again_in_order(fake: FakeBroker, queue: Queue)
     """After an error nothing is missing and nothing overtakes; what was stored is not sent twice."""
     tries: list[int] = []
 
-    def judge(serial: int) -> object:
+    def judge(serial: int, *_rest: object) -> object:
         if serial == 30 and len(tries) < 3:
             tries.append(serial)
             return Exception("Broker: Not enough in-sync replicas")
@@ -179,9 +181,13 @@ def test_a_failed_message_is_sent_again_in_order(fake: FakeBroker, queue: Queue)
 class Refused(Exception):  # noqa: N818  # as the library's KafkaError, which cannot be made here
     """What a broker says of a message that it will never take."""
 
+    def __init__(self, why: str, number: int = 10) -> None:
+        super().__init__(why)
+        self._number = number
+
     def code(self) -> int:
-        """MSG_SIZE_TOO_LARGE."""
-        return 10
+        """MSG_SIZE_TOO_LARGE, or another."""
+        return self._number
 
 
 @pytest.mark.parametrize("whole_batches", [True, False])
@@ -190,7 +196,7 @@ def test_a_message_that_is_refused_for_good_does_not_take_others_with_it(
 ) -> None:
     """One event that is too large is counted as lost; those before and behind it arrive, in order."""
     fake.whole_batches = whole_batches
-    fake.judge = lambda serial: Refused("Broker: Message size too large") if serial in {30, 31, 90} else None
+    fake.judge = lambda serial, *_rest: Refused("Broker: Message size too large") if serial in {30, 31, 90} else None
     fake.raises = False
     sink = KafkaSink("kafka", KafkaSettings(bootstrap="b:1"), queue, fake.make)
     run(sink, queue, 100)
@@ -200,11 +206,88 @@ def test_a_message_that_is_refused_for_good_does_not_take_others_with_it(
 
 def test_a_message_that_is_too_large_for_the_producer_is_given_up(fake: FakeBroker, queue: Queue) -> None:
     """Librdkafka refuses it at once; nothing else waits for it."""
-    fake.judge = lambda serial: Refused("Broker: Message size too large") if serial == 30 else None
+    fake.judge = lambda serial, *_rest: Refused("Broker: Message size too large") if serial == 30 else None
     sink = KafkaSink("kafka", KafkaSettings(bootstrap="b:1"), queue, fake.make)
     run(sink, queue, 100)
     assert fake.serials == [each for each in range(1, 101) if each != 30]
     assert (queue.counts("kafka").lost, sink.rebuilt) == ({"refused": 1}, 0)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_event_that_is_too_large_is_cut_until_it_fits(fake: FakeBroker, queue: Queue, *, at_once: bool) -> None:
+    """A command line of a megabyte arrives in a topic for small messages: shorter, and it says what was cut."""
+
+    def judge(_serial: int, value: bytes, _more: object) -> object:
+        return Refused("Broker: Message size too large") if len(value) > 20_000 else None
+
+    fake.judge, fake.raises = judge, at_once
+    sink = KafkaSink("kafka", KafkaSettings(bootstrap="b:1"), queue, fake.make)
+    run(sink, queue, 10, pad=50_000)
+    assert fake.serials == list(range(1, 11))
+    documents = [json.loads(value) for _, value, _ in fake.stored]
+    assert all("process.executable" in each["auditd"]["truncated"] for each in documents)
+    stats = sink.stats()
+    assert (dict(stats.lost), stats.delivered, stats.cut) == ({}, 10, 10)
+
+
+def test_a_time_that_a_broker_refuses_costs_no_event(fake: FakeBroker, queue: Queue) -> None:
+    """A host whose clock is wrong is heard: its events come with the time they were sent, and their own within."""
+
+    def judge(_serial: int, _value: bytes, more: dict[str, Any]) -> object:
+        return Refused("Broker: Invalid timestamp", 32) if more["timestamp"] else None
+
+    fake.judge, fake.raises = judge, False
+    sink = KafkaSink("kafka", KafkaSettings(bootstrap="b:1", timestamp="event"), queue, fake.make)
+    run(sink, queue, 100)
+    assert fake.serials == list(range(1, 101))
+    assert (queue.counts("kafka").lost, sink.rebuilt < 5) == ({}, True)
+
+
+def test_what_cannot_be_sent_does_not_hold_up_the_rest(
+    fake: FakeBroker, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug of ours in one event costs that event, is told, and is counted."""
+    make = Messages.of
+
+    def broken(self: Messages, frame: Frame) -> Message | None:
+        if frame.sequence == 5:
+            raise KeyError("bug")
+        return make(self, frame)
+
+    monkeypatch.setattr(Messages, "of", broken)
+    sink = KafkaSink("kafka", KafkaSettings(bootstrap="b:1"), queue, fake.make)
+    run(sink, queue, 10)
+    assert len(fake.serials) == 9
+    assert dict(queue.counts("kafka").lost) == {"unsendable": 1}
+
+
+def test_the_states_of_brokers_are_known(fake: FakeBroker, queue: Queue) -> None:
+    """Who is on call sees which broker is away."""
+    sink = KafkaSink("kafka", KafkaSettings(bootstrap="b:1"), queue, fake.make)
+    run(sink, queue, 1)
+    tell = cast("Callable[[str], None]", fake.made[0].settings["stats_cb"])
+    tell('{"brokers":{"a:1/1":{"nodename":"a:1","state":"UP"},"x":{"nodename":"","state":"INIT"}}}')
+    assert sink.stats().peers == {"a:1": "UP"}
+    tell("not what we know")
+    assert sink.stats().peers == {"a:1": "UP"}
+
+
+def test_a_password_may_stand_in_a_file(fake: FakeBroker, queue: Queue, tmp_path: Path) -> None:
+    """A secret is in neither the configuration nor the log; one that others can read is told and not used."""
+    secret = tmp_path / "password"
+    secret.write_text("hunter2\n")
+    secret.chmod(0o644)
+    settings = KafkaSettings(bootstrap="b:1", secrets=(("sasl.password", str(secret)),))
+    sink = KafkaSink("kafka", settings, queue, fake.make)
+    sink.start()
+    put(queue, 1, 1)
+    until(lambda: "0644" in sink.trouble, "the mode is told")
+    assert not fake.made
+    secret.chmod(0o600)
+    until(lambda: fake.stored, "it goes on without a restart")
+    sink.close(time.monotonic())
+    assert fake.made[0].settings["sasl.password"] == "hunter2"
+    assert "hunter2" not in repr(settings)
 
 
 def test_a_full_producer_is_waited_for(fake: FakeBroker, queue: Queue) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import groupby
 
 from audisp_pyaudit._engine import Frame as EngineFrame
@@ -16,7 +15,7 @@ from audisp_pyaudit.delivery.accounts import Lost
 from audisp_pyaudit.delivery.queue import Queue
 from audisp_pyaudit.framing import Frame, Frames
 from audisp_pyaudit.logs import Log
-from audisp_pyaudit.notices import timestamp
+from audisp_pyaudit.notices import timestamp_of
 
 # How often what was written is synced to the disk with `fsync = "interval"`.
 SYNC_SECONDS = 1.0
@@ -96,7 +95,7 @@ class Feed:
             where = f"{damage.path.parent.name}/{damage.path.name}, byte {damage.offset}"
             yield "spool-damaged", {"reason": "damaged", "bytes": damage.size, "where": where, "why": damage.why}
         for stop in self._queue.unclean_stops():
-            span = {"start": _time(stop.ending.last_ms), "end": _time(self._started_ms)}
+            span = {"start": timestamp_of(stop.ending.last_ms), "end": timestamp_of(self._started_ms)}
             yield "unclean-stop", {"reason": "unclean_stop", **span}
 
     def announced(self) -> None:
@@ -114,8 +113,8 @@ class Feed:
                 "reason": reason,
                 "sink": sink,
                 "frames": sum(each.frames for each in losses),
-                "start": _time(min(starts, default=None)),
-                "end": _time(max(ends, default=None)),
+                "start": timestamp_of(min(starts, default=None)),
+                "end": timestamp_of(max(ends, default=None)),
             }
 
     def _sync(self) -> None:
@@ -133,12 +132,3 @@ class Feed:
 
 def _whose(lost: Lost) -> tuple[str, str]:
     return lost.sink, lost.reason
-
-
-def _time(milliseconds: int | None) -> str | None:
-    """As in `@timestamp`."""
-    if milliseconds is None:
-        return None
-    with contextlib.suppress(OverflowError, ValueError, OSError):  # a record may bear any time
-        return timestamp(datetime.fromtimestamp(milliseconds / 1000, UTC))
-    return None

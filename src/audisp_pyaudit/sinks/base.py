@@ -21,7 +21,8 @@ class SinkStats:
     `frames` is what the pipeline handed over, the same for every sink. `offered` is how often a frame was to be
     delivered: a socket with three subscribers offers each frame three times; one without subscribers offers it once,
     and loses it as `no_subscriber`. `filtered` frames are routed elsewhere. All are numbers of frames, but
-    `refused`: subscribers that were hung up on because there are enough.
+    `refused`: subscribers that were hung up on because there are enough. `cut` of those delivered were made smaller.
+    `peers` are those it talks to and their states, in words.
     """
 
     frames: int = 0
@@ -31,6 +32,8 @@ class SinkStats:
     queued: int = 0
     lost: Counter[str] = field(default_factory=Counter)
     refused: int = 0
+    cut: int = 0
+    peers: dict[str, str] = field(default_factory=dict)
 
     @property
     def closed(self) -> bool:

@@ -9,23 +9,27 @@ duplicates, which the event id in the message makes recognisable.
 """
 
 import contextlib
+import dataclasses
+import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
 
-from audisp_pyaudit._engine import SCHEMA, Frame
 from audisp_pyaudit.delivery.cursor import Slice
 from audisp_pyaudit.delivery.queue import Queue
 from audisp_pyaudit.sink_settings import KafkaSettings
+from audisp_pyaudit.sinks.base import SinkStats
+from audisp_pyaudit.sinks.message import Message, Messages
 from audisp_pyaudit.sinks.queued import POLL_SECONDS, Pause, QueuedSink
+from audisp_pyaudit.sinks.secret import with_secrets
 
 # What an old producer is given to tell what became of its messages.
 LAST_WORDS_SECONDS = 5.0
+_TOO_LARGE, _INVALID_TIMESTAMP = 10, 32
 # What a broker will say again of the same message: too large, an invalid time stamp, an invalid record. It refuses the
 # whole batch, so what comes after is sent one by one, until the message that is refused alone is known and given up.
-_POISON = frozenset({10, 32, 87})
+_POISON = frozenset({_TOO_LARGE, _INVALID_TIMESTAMP, 87})
 _CAREFUL_MESSAGES = 20_000
-_CONTENT_TYPES = {"json": b"application/json", "msgpack": b"application/vnd.msgpack"}
 
 # What delivery depends on, see docs/decisions.md: nothing lost by librdkafka itself, order kept, little memory, no
 # hammering on a broker that refuses a log-in.
@@ -42,6 +46,7 @@ DEFAULTS: Mapping[str, object] = {
     "socket.keepalive.enable": True,
     "partitioner": "murmur2_random",
     "allow.auto.create.topics": False,
+    "statistics.interval.ms": 10_000,
     "log_level": 0,
 }
 
@@ -70,17 +75,23 @@ def make_producer(settings: Mapping[str, object]) -> Producer:
 
 
 def producer_settings(settings: KafkaSettings) -> dict[str, object]:
-    """Everything that librdkafka is told; what the configuration says of it goes before our defaults."""
-    return {**DEFAULTS, "bootstrap.servers": settings.bootstrap, **dict(settings.librdkafka)}
+    """Everything that librdkafka is told; what the configuration says of it goes before our defaults.
+
+    Raises:
+        ValueError: a secret cannot be read, or others can.
+    """
+    said = {**dict(settings.librdkafka), **with_secrets(settings.secrets)}
+    return {**DEFAULTS, "bootstrap.servers": settings.bootstrap, **said}
 
 
 class _Report:
     """Told by librdkafka what became of a message; on this sink's thread, from within poll and flush."""
 
-    __slots__ = ("alone", "part", "sink", "which")
+    __slots__ = ("cut", "message", "part", "sink", "which")
 
-    def __init__(self, sink: "KafkaSink", part: Slice, which: int, *, alone: bool) -> None:
-        self.sink, self.part, self.which, self.alone = sink, part, which, alone
+    def __init__(self, sink: "KafkaSink", part: Slice, which: int, message: Message, *, alone: bool) -> None:
+        self.sink, self.part, self.which, self.cut = sink, part, which, message.cut
+        self.message = message if alone else None  # only what goes alone is known to be what is refused
 
     def __call__(self, error: object, _message: object) -> None:
         self.sink._reported(self, error)  # noqa: SLF001  # its own
@@ -111,10 +122,13 @@ class KafkaSink(QueuedSink):
         self._careful = 0  # messages to send one by one
         self._acknowledged: list[tuple[Slice, int]] = []
         self._waiting: deque[tuple[Slice, int]] = deque()
-        self._headers = [
-            ("content-type", _CONTENT_TYPES[settings.format]),
-            ("schema-version", str(SCHEMA).encode()),
-        ]
+        self._messages = Messages(settings)
+        self._cut = 0
+        self._brokers: dict[str, str] = {}
+
+    def stats(self) -> SinkStats:
+        """The ledger of its place in the queue, and the states of the brokers."""
+        return dataclasses.replace(super().stats(), peers=dict(self._brokers), cut=self._cut)
 
     def step(self) -> None:
         """Give librdkafka what waits, and hear what became of it."""
@@ -136,7 +150,9 @@ class KafkaSink(QueuedSink):
             return None
         self._failed = None
         self._in_flight = 0
-        self._producer = self._make({**producer_settings(self._settings), "error_cb": self._noticed})
+        self._producer = self._make(
+            {**producer_settings(self._settings), "error_cb": self._noticed, "stats_cb": self._told_statistics}
+        )
         self._pause.begun()
         self.queue.rewind(self.name)
         return self._producer
@@ -152,57 +168,79 @@ class KafkaSink(QueuedSink):
             if self._careful and self._in_flight:
                 self._call(producer.poll, POLL_SECONDS)
                 return
-            part, which = self._waiting[0]
-            try:
-                self._produce(producer, part, which)
-            except BufferError:
-                self._call(producer.poll, POLL_SECONDS)
+            if not self._send(producer, *self._waiting[0]):
                 return
-            except Exception as error:  # noqa: BLE001  # KafkaException, which is not imported here
-                if _code(error) not in _POISON:
-                    self._failed = error
-                    return
-                self.queue.give_up(self.name, part, which, "refused")
-            else:
-                self._in_flight += 1
-                self._careful = max(0, self._careful - 1)
             self._waiting.popleft()
 
-    def _produce(self, producer: Producer, part: Slice, which: int) -> None:
-        frame = part.frames[part.wanted[which]]
-        value = frame.json if self._settings.format == "json" else frame.msgpack
-        producer.produce(
-            self._settings.topic,
-            value or b"",
-            key=self._key(frame),
-            headers=[*self._headers, ("event-id", frame.id.encode())],
-            on_delivery=_Report(self, part, which, alone=self._careful > 0),
-        )
+    def _send(self, producer: Producer, part: Slice, which: int) -> bool:
+        """Give the producer a message; False if it is to be tried again."""
+        message = self._message(part, which)
+        if message is None:
+            self.queue.give_up(self.name, part, which, "unsendable")
+            return True
+        try:
+            producer.produce(
+                message.topic,
+                message.value,
+                key=message.key,
+                headers=message.headers,
+                timestamp=message.timestamp,
+                on_delivery=_Report(self, part, which, message, alone=self._careful > 0),
+            )
+        except BufferError:
+            self._call(producer.poll, POLL_SECONDS)
+            return False
+        except Exception as error:  # noqa: BLE001  # KafkaException, which is not imported here
+            code = _code(error)
+            if code == _TOO_LARGE and self._messages.too_large(message):
+                return self._send(producer, part, which)
+            if code not in _POISON:
+                self._failed = error
+                return False
+            self.queue.give_up(self.name, part, which, "refused")
+            return True
+        self._in_flight += 1
+        self._careful = max(0, self._careful - 1)
+        return True
 
-    def _key(self, frame: Frame) -> bytes | None:
-        match self._settings.key:
-            case "host":
-                return frame.host.encode()
-            case "session":
-                return f"{frame.host}/{frame.session or ''}".encode()
-            case _:
-                return None
+    def _message(self, part: Slice, which: int) -> Message | None:
+        try:
+            return self._messages.of(part.frames[part.wanted[which]])
+        except Exception as error:  # noqa: BLE001  # a bug here must not hold up what comes behind
+            self.trouble = f"an event cannot be sent; this is a bug, please report it: {error!r}"
+            return None
 
     def _reported(self, report: _Report, error: object) -> None:
         self._in_flight -= 1
         if error is None:
             self._acknowledged.append((report.part, report.which))
+            self._cut += report.cut
             self.trouble = ""
             return
-        if _code(error) in _POISON:
-            if report.alone:
+        code = _code(error)
+        if code in _POISON:
+            if report.message is not None and not self._can_be_mended(code, report.message):
                 self.queue.give_up(self.name, report.part, report.which, "refused")
             self._careful = _CAREFUL_MESSAGES
         self._failed = self._failed or error
 
+    def _can_be_mended(self, code: int | None, message: Message) -> bool:
+        """Whether a message that was refused alone can be sent in another way."""
+        if code == _TOO_LARGE:
+            return self._messages.too_large(message)
+        if code == _INVALID_TIMESTAMP:
+            return self._messages.untimely(message)
+        return False
+
     def _noticed(self, error: object) -> None:
         """Troubles of librdkafka itself: a broker that is away, a log-in that is refused."""
         self.trouble = str(error)
+
+    def _told_statistics(self, text: str) -> None:
+        """Of all that librdkafka tells, which broker is in which state; those it only knows of by hearsay not."""
+        with contextlib.suppress(ValueError, AttributeError):
+            brokers = json.loads(text).get("brokers", {}).values()
+            self._brokers = {str(each["nodename"]): str(each["state"]) for each in brokers if each.get("nodename")}
 
     def _call(self, what: Callable[[float], int], seconds: float) -> None:
         """Call what raises when the producer is broken for good."""
