@@ -22,8 +22,9 @@ from audisp_pyaudit.names import Lookup, NameLookup, look_up
 from audisp_pyaudit.notices import Notices
 from audisp_pyaudit.pipeline import Pipeline
 from audisp_pyaudit.plugin import Arguments
-from audisp_pyaudit.sink_settings import FileSettings, KafkaSettings, QueuedSettings, StdoutSettings
+from audisp_pyaudit.sink_settings import FileSettings, KafkaSettings, QueuedSettings, StdoutSettings, SubscriberSettings
 from audisp_pyaudit.sinks.base import Sink
+from audisp_pyaudit.sinks.durable import DurableSink
 from audisp_pyaudit.sinks.file import FileSink
 from audisp_pyaudit.sinks.kafka import KafkaSink
 from audisp_pyaudit.sinks.stdout import StdoutSink
@@ -150,9 +151,17 @@ def _sinks(config: Config, notices: Notices, queue: Queue | None) -> list[Sink]:
             sinks.append(StdoutSink(name, index, settings))
         elif isinstance(settings, FileSettings):
             sinks.append(FileSink(name, index, settings))
-        elif isinstance(settings, KafkaSettings):
+        elif isinstance(settings, QueuedSettings):
             if queue is not None:
-                sinks.append(KafkaSink(name, settings, queue, drains=config.queue.mode == "lossy"))
+                sinks.append(_queued_sink(name, settings, queue, drains=config.queue.mode == "lossy"))
         else:
             sinks.append(UnixSink(name, index, settings, notices))
     return sinks
+
+
+def _queued_sink(name: str, settings: QueuedSettings, queue: Queue, *, drains: bool) -> Sink:
+    if isinstance(settings, SubscriberSettings):
+        return DurableSink(name, settings, queue, drains=drains)
+    if isinstance(settings, KafkaSettings):
+        return KafkaSink(name, settings, queue, drains=drains)
+    raise TypeError(settings)

@@ -7,7 +7,7 @@ only, so they ask here where a frame ends. Nothing here decodes a document.
 
 import struct
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from audisp_pyaudit import packing
 
@@ -76,7 +76,7 @@ def stream_framing(form: str) -> str:
     return "json-lines" if form == "json" else "msgpack"
 
 
-def socket_framing(form: str) -> str:
+def socket_framing(form: str) -> Literal["json-lines", "msgpack-prefixed"]:
     """The framing of a socket: msgpack with its length, so that a reader knows how much to wait for."""
     return "json-lines" if form == "json" else "msgpack-prefixed"
 

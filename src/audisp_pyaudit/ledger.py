@@ -61,11 +61,11 @@ class Ledger:
         yield events + (f" ({', '.join(notes)})" if notes else "")
         for name, sink in self.sinks.items():
             lost = ", ".join(f"{why} {number}" for why, number in sorted(sink.lost.items()) if number)
-            cut = f"; cut {sink.cut}" if sink.cut else ""
-            refused = f"; subscribers refused {sink.refused}" if sink.refused else ""
+            counts = {"subscribers refused": sink.refused, "subscribers denied": sink.denied, "cut": sink.cut}
+            more = "".join(f"; {what} {count}" for what, count in counts.items() if count)
             yield (
                 f"sink {name}: offered {sink.offered} = delivered {sink.delivered} + filtered {sink.filtered}"
-                f" + queued {sink.queued} + lost {sink.lost.total()}{f' ({lost})' if lost else ''}{refused}{cut}"
+                f" + queued {sink.queued} + lost {sink.lost.total()}{f' ({lost})' if lost else ''}{more}"
             )
         yield "ledger closed" if self.closed else "ledger NOT closed"
 

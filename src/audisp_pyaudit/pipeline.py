@@ -82,7 +82,7 @@ class Pipeline:
         self._panics = 0
         self._troubles: dict[str, str] = {}
         self._lost: dict[str, int] = {}
-        self._refused: dict[str, int] = {}
+        self._refused: dict[tuple[str, str], int] = {}
         self._peers: dict[tuple[str, str], str] = {}
         self._broken: set[str] = set()
         self._save_failed = False
@@ -250,21 +250,22 @@ class Pipeline:
             stats = sink.stats()
             for peer, state in stats.peers.items():
                 if self._peers.get((sink.name, peer)) != state:
-                    self._log.info("broker", sink=sink.name, broker=peer, state=state)
+                    self._log.info("peer", sink=sink.name, peer=peer, state=state)
                     self._peers[sink.name, peer] = state
             if remind:
                 lost = {why: count for why, count in stats.lost.items() if why != "no_subscriber"}
                 if sum(lost.values()) > self._lost.get(sink.name, 0):
                     self._log.warning("sink lost events", sink=sink.name, **lost)
                 self._lost[sink.name] = sum(lost.values())
-            self._tell_refused(sink.name, stats.refused, remind=remind)
+            for count, why in ((stats.refused, "too many"), (stats.denied, "not among those allowed")):
+                self._tell_refused(sink.name, why, count, remind=remind)
 
-    def _tell_refused(self, name: str, refused: int, *, remind: bool) -> None:
+    def _tell_refused(self, name: str, why: str, count: int, *, remind: bool) -> None:
         """The first subscriber that is hung up on is told within a second, more of them each minute."""
-        told = self._refused.get(name, 0)
-        if refused > told and (remind or not told):
-            self._log.warning("too many subscribers; hung up on some", sink=name, refused=refused)
-            self._refused[name] = refused
+        told = self._refused.get((name, why), 0)
+        if count > told and (remind or not told):
+            self._log.warning("hung up on subscribers", sink=name, why=why, count=count)
+            self._refused[name, why] = count
 
     def _want_state(self, now: float) -> None:
         """Take the state over from a process that was still ending when we began."""

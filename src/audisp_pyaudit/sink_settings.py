@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from audisp_pyaudit.settings import choice, flag, mode, path, required, setting, shown, socket_path, text, whole
+from audisp_pyaudit.settings import choice, flag, mode, path, required, setting, shown, socket_path, text, texts, whole
 
 MIB = 1024 * 1024
 # Kafka's own rule for names of topics.
@@ -66,6 +66,7 @@ class UnixSettings(_Documents):
     type: str = setting("unix", choice("unix"))
     mode: int = setting(0o600, mode)
     group: str = setting("", text)
+    allow: tuple[str, ...] = setting((), texts)
     subscribers: int = setting(32, whole(1, 1000))
     buffer_bytes: int = setting(4 * MIB, whole(65536, 1024 * MIB, "bytes"))
 
@@ -96,6 +97,19 @@ class QueuedSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SubscriberSettings(QueuedSettings, _Documents):
+    """A Unix socket for one reader that acknowledges what it has."""
+
+    path: str = required(socket_path)
+    type: str = setting("subscriber", choice("subscriber"))
+    mode: int = setting(0o600, mode)
+    group: str = setting("", text)
+    allow: tuple[str, ...] = setting((), texts)
+    # Frames that may be under way to it; it gets no more before it acknowledges some.
+    window: int = setting(10_000, whole(1, 1_000_000))
+
+
+@dataclass(frozen=True, kw_only=True)
 class KafkaSettings(QueuedSettings, _Documents):
     """A topic of Kafka. What is not delivered waits in the queue."""
 
@@ -112,11 +126,12 @@ class KafkaSettings(QueuedSettings, _Documents):
     secrets: tuple[tuple[str, str], ...] = setting((), secrets)
 
 
-SinkSettings = UnixSettings | FileSettings | StdoutSettings | KafkaSettings
+SinkSettings = UnixSettings | FileSettings | StdoutSettings | SubscriberSettings | KafkaSettings
 SINK_TYPES: dict[str, type[SinkSettings]] = {
     "unix": UnixSettings,
     "file": FileSettings,
     "stdout": StdoutSettings,
+    "subscriber": SubscriberSettings,
     "kafka": KafkaSettings,
 }
 DEFAULT_SINKS: Mapping[str, SinkSettings] = {"events": UnixSettings(path="/run/audisp-pyaudit/events.sock")}

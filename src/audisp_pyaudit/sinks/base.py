@@ -16,13 +16,17 @@ RETRY_SECONDS = 5.0
 
 @dataclass
 class SinkStats:
-    """The ledger of one sink: `offered == delivered + filtered + queued + sum(lost.values())`.
+    """The ledger of one sink: `offered == delivered + filtered + queued + sum(lost.values())`, all in frames.
 
-    `frames` is what the pipeline handed over, the same for every sink. `offered` is how often a frame was to be
-    delivered: a socket with three subscribers offers each frame three times; one without subscribers offers it once,
-    and loses it as `no_subscriber`. `filtered` frames are routed elsewhere. All are numbers of frames, but
-    `refused`: subscribers that were hung up on because there are enough. `cut` of those delivered were made smaller.
-    `peers` are those it talks to and their states, in words.
+    Args:
+        frames: what the pipeline handed over, the same for every sink.
+        offered: how often a frame was to be delivered: a socket with three subscribers offers each frame three times;
+            one without subscribers offers it once, and loses it as `no_subscriber`.
+        filtered: routed elsewhere.
+        cut: of those delivered, the ones that were made smaller.
+        refused: subscribers that were hung up on because there are enough.
+        denied: subscribers that were hung up on because they may not listen.
+        peers: whom it talks to, and their states in words.
     """
 
     frames: int = 0
@@ -32,6 +36,7 @@ class SinkStats:
     queued: int = 0
     lost: Counter[str] = field(default_factory=Counter)
     refused: int = 0
+    denied: int = 0
     cut: int = 0
     peers: dict[str, str] = field(default_factory=dict)
 

@@ -9,9 +9,12 @@ never replaced.
 import contextlib
 import grp
 import os
+import pwd
 import secrets
 import socket
 import stat
+import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 from audisp_pyaudit.errors import SinkError
@@ -19,6 +22,7 @@ from audisp_pyaudit.sinks.base import RETRY_SECONDS, sink_error
 
 # Connections that wait to be accepted; the kernel refuses more than this at a time.
 BACKLOG = 64
+_CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
 
 
 class Listener:
@@ -28,15 +32,17 @@ class Listener:
         path: where, at most 97 bytes.
         mode: permissions of the socket.
         group: who owns it beside us; empty for our own group.
+        allow: names or ids of the users who may connect, beside root; empty for all whom the mode lets.
 
     Raises:
         SinkError: not now.
     """
 
-    def __init__(self, path: str, mode: int, group: str) -> None:
+    def __init__(self, path: str, mode: int, group: str, allow: Sequence[str] = ()) -> None:
         self._path = Path(path)
         self._refuse_foreign()
         gid = _group_id(group)
+        self._allowed = {0, *map(_user_id, allow)} if allow else None
         try:
             self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -59,6 +65,10 @@ class Listener:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise sink_error(path, error) from None
+
+    def allows(self, uid: int) -> bool:
+        """Whether a user may connect."""
+        return self._allowed is None or uid in self._allowed
 
     def displaced(self) -> bool:
         """Whether our name was lost and nobody has it now, so that it may be taken back.
@@ -94,6 +104,20 @@ class Listener:
             return
         if not stat.S_ISSOCK(found.st_mode):
             raise SinkError(f"{self._path}: is there and is not a socket; not replaced", "EEXIST", RETRY_SECONDS)
+
+
+def peer_of(connection: socket.socket) -> int:
+    """The user at the other end, as the kernel knows it: whoever called connect()."""
+    _, uid, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return int(uid)
+
+
+def _user_id(user: str) -> int:
+    """The id of a user, who may be given as a number."""
+    try:
+        return int(user) if user.isdecimal() else pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise SinkError(f"there is no user {user}", "EINVAL", RETRY_SECONDS) from None
 
 
 def _group_id(group: str) -> int:

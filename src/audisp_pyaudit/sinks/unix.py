@@ -19,7 +19,7 @@ from audisp_pyaudit.framing import Frames, socket_framing
 from audisp_pyaudit.notices import Notices, encode
 from audisp_pyaudit.sink_settings import UnixSettings
 from audisp_pyaudit.sinks.base import SinkStats
-from audisp_pyaudit.sinks.listener import Listener
+from audisp_pyaudit.sinks.listener import Listener, peer_of
 from audisp_pyaudit.sinks.subscriber import Subscriber
 
 # Sent to one subscriber before the next has its turn.
@@ -207,6 +207,11 @@ class UnixSink:
                 self._stats.refused += 1
             new.close()
             return
+        if not self._listener.allows(peer_of(new)):
+            with self._lock:
+                self._stats.denied += 1
+            new.close()
+            return
         new.settimeout(0.0)
         queue = Subscriber(self._framing, self._settings.buffer_bytes, self._lag_notice, self._stats)
         with self._lock:
@@ -238,8 +243,9 @@ class UnixSink:
             if self._listener.displaced():
                 self._unlisten()
         if self._listener is None and now >= self._retry_at:
+            said = self._settings
             try:
-                self._listener = Listener(self._settings.path, self._settings.mode, self._settings.group)
+                self._listener = Listener(said.path, said.mode, said.group, said.allow)
                 self._check_at = now + CHECK_SECONDS
                 self.trouble = ""
             except SinkError as error:
