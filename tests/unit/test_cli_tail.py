@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from audisp_pyaudit.cli import tail as module
+from audisp_pyaudit.consumer import stream as module
 from audisp_pyaudit.cli.tail import tail
 from audisp_pyaudit.packing import pack, unpack
 
