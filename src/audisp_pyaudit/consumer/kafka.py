@@ -141,7 +141,8 @@ class KafkaSource:
             if numbers is None:
                 return False
             if not numbers:
-                time.sleep(0.1)  # a topic that is being made
+                self._last_word = "the topic is only being made"
+                time.sleep(0.1)
         topic = self._address.topic
         if self._address.group:
             self._client.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked)

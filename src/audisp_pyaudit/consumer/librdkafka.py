@@ -91,9 +91,12 @@ def client_settings(address: KafkaAddress, settings: Mapping[str, object], *, au
     Raises:
         ConsumerError: a setting is said elsewhere.
     """
-    for name in settings:
+    for name, value in settings.items():
         if name in _ELSEWHERE:
             raise ConsumerError(address.where, f'the setting "{name}" cannot be given: {_ELSEWHERE[name]}')
+        if not isinstance(value, str | int | float) and not callable(value):  # bool is an int; callables are oauth_cb
+            text = f'the setting "{name}" is a {type(value).__name__}; expected a text, a number, True or False'
+            raise ConsumerError(address.where, text)
     if "group.id" in settings and address.group:
         raise ConsumerError(address.where, 'the setting "group.id" cannot be given: the URL names a group')
     return {

@@ -38,6 +38,7 @@ class Stream:
         self._number = 0  # documents, and what should have been
         self._unpacker: Any = None
         self._fed = 0  # bytes, to the unpacker
+        self._taken = 0  # of these, in whole documents
 
     def feed(self, chunk: bytes) -> Iterator[Document | Problem]:
         """What is complete with these bytes. Go through all of it before the next call.
@@ -65,7 +66,7 @@ class Stream:
 
     def end(self) -> Problem | None:
         """The stream has ended: whether that was within a document."""
-        if not self._buffer and (self._unpacker is None or self._unpacker.tell() == self._fed):
+        if not self._buffer and self._taken == self._fed:
             return None
         return Problem(ConsumerError(self._where, "the stream ended inside a document, which is lost"))
 
@@ -107,6 +108,7 @@ class Stream:
                 if not isinstance(value, dict):
                     raise ValueError("a document is not a map")  # noqa: TRY004, TRY301  # as msgpack's own
                 self._number += 1
+                self._taken = self._unpacker.tell()
                 yield value
         except Exception as error:  # noqa: BLE001  # ValueError, and msgpack's BufferFull, which is not imported here
             text = f"document {self._number + 1} is none, and where the next one begins cannot be known: {error}"
