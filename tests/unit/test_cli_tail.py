@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import socket
 import struct
@@ -203,14 +204,13 @@ def test_a_topic_from_now_on(broker: MockBroker) -> None:
     command = [sys.executable, "-m", "audisp_pyaudit", "tail", f"kafka://{broker.bootstrap}/now", "--format", "json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        os.set_blocking(process.stdout.fileno(), False)  # its only parameter
-        first, number = "", 0
+        number = 0
         deadline = time.monotonic() + 30
-        while not first:  # it begins with what comes after it has connected
+        while not select.select([process.stdout], [], [], 0.1)[0]:  # it begins with what comes once it has connected
             assert time.monotonic() < deadline, "nothing was shown"
             put(broker, "now", b'{"event":{"id":"new-%d"}}' % number)
             number += 1
-            first = process.stdout.readline()
+        first = process.stdout.readline()
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=30)
     assert json.loads(first)["event"]["id"].startswith("new-")
