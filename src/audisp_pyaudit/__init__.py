@@ -1,7 +1,7 @@
 """audisp-pyaudit: an auditd plugin that publishes one decoded document per Linux audit event.
 
-The public face is small: `__version__`, `records()`, and the errors in `audisp_pyaudit.errors`. Everything else may
-change.
+The public face is small: `__version__`, `records()`, what `audisp_pyaudit.consumer` names, and the errors in
+`audisp_pyaudit.errors`. Everything else may change.
 This file imports nothing third-party and nothing slow: the plugin has to read its input before anything else.
 """
 

@@ -57,3 +57,20 @@ class SinkError(PyauditError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class ConsumerError(PyauditError):
+    """Events cannot be read, or something that came is none.
+
+    Args:
+        where: what is read, as the user named it, and the place in it where that is known.
+        message: what is wrong and what was expected.
+    """
+
+    def __init__(self, where: str, message: str) -> None:
+        super().__init__(where, message)
+        self.where = where
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"

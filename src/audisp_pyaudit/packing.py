@@ -36,3 +36,11 @@ def ends(packed: bytes) -> Iterator[int]:
     while unpacker.tell() < len(packed):
         unpacker.skip()
         yield unpacker.tell()
+
+
+def unpacker(most_bytes: int) -> Any:  # noqa: ANN401  # msgpack carries no types
+    """Takes bytes with `feed()` and gives the values in them by iteration; a value may have so many bytes at most.
+
+    Both raise ValueError, or msgpack's BufferFull, for what is no msgpack or too large.
+    """
+    return _msgpack().Unpacker(max_buffer_size=most_bytes)

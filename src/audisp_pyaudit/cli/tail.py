@@ -1,107 +1,101 @@
-"""`audisp-pyaudit tail`: watch the events that a running plugin offers on a Unix socket."""
+"""`audisp-pyaudit tail`: watch events as they come, from a running plugin's socket or from Kafka.
 
-import contextlib
-import json
+Reading is `audisp_pyaudit.consumer`'s; here are the options, and what is said of troubles.
+"""
+
+import dataclasses
 import socket
-import struct
-from collections.abc import Iterator, Mapping
-from typing import Any
+from pathlib import Path
 
 import click
 
+from audisp_pyaudit import consumer
 from audisp_pyaudit.cli.output import Output, chosen, format_option, say, until_closed
-from audisp_pyaudit.packing import unpack
-
-# No document is larger: an event holds 16 MiB of records, and bytes become at most six characters in JSON.
-MAX_DOCUMENT_BYTES = 128 * 1024 * 1024
-_LENGTH = struct.Struct(">I")
+from audisp_pyaudit.consumer.address import BEGINNING, END, FileAddress, KafkaAddress, parse
+from audisp_pyaudit.errors import ConsumerError
 
 
 @click.command()
-@click.argument("path", metavar="SOCKET")
+@click.argument("url", metavar="URL")
 @format_option
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after N events.")
-def tail(path: str, form: str | None, count: int | None) -> None:
-    """Print the events of a running plugin as they come.
+@click.option("--from-beginning", is_flag=True, help="Of a topic: also what is there already.")
+@click.option("--set", "words", multiple=True, metavar="NAME=VALUE", help="A setting of librdkafka; for no password.")
+@click.option("--settings", "file", metavar="FILE", help="Settings of librdkafka, NAME=VALUE a line; for passwords.")
+def tail(  # noqa: PLR0913, PLR0917  # an option each
+    url: str,
+    form: str | None,
+    count: int | None,
+    from_beginning: bool,  # noqa: FBT001  # click's way
+    words: tuple[str, ...],
+    file: str | None,
+) -> None:
+    """Print events as they come.
 
-    SOCKET is the path of a sink of type unix, /run/audisp-pyaudit/events.sock unless configured otherwise.
+    URL is the path of a sink of type unix, /run/audisp-pyaudit/events.sock unless configured otherwise, the same as
+    unix:///path, or kafka://host[:port][,host2...]/topic, of which the events from now on are shown.
+
+    What stands on a command line is visible to everybody on the host: give passwords in a file that only you can read.
     """
     output = Output(chosen(form), socket.gethostname())
-    with contextlib.closing(_connected(path)) as connection, until_closed():
+    with until_closed():
         try:
-            for number, document in enumerate(_documents(connection), 1):
-                output.document(document)
-                output.flush()
-                if number == count:
-                    return
-        except ValueError as error:
-            raise click.ClickException(f"{path}: {error}") from None
-    say(f"audisp-pyaudit tail: {path}: the plugin has ended")
+            _show(output, _address(url, from_beginning=from_beginning), _settings(words, file), count)
+        except ConsumerError as error:
+            raise click.ClickException(str(error)) from None
 
 
-def _connected(path: str) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+def _show(output: Output, address: consumer.Address, settings: dict[str, object], count: int | None) -> None:
+    waits = isinstance(address, KafkaAddress)
+    with consumer.open(address, settings=settings, reconnect=waits, on_error=_say) as events:
+        for document in events:
+            output.document(document)
+            output.flush()
+            if events.counts.events == count:
+                events.commit()  # with a group in the URL: it was shown
+                break
+        if events.ended and not isinstance(address, FileAddress) and not events.counts.errors:
+            _say(f"{address.where}: the plugin has ended")
+        if events.counts.errors:
+            raise SystemExit(1)
+
+
+def _say(what: object) -> None:
+    say(f"audisp-pyaudit tail: {what}")
+
+
+def _address(url: str, *, from_beginning: bool) -> consumer.Address:
+    address = parse(url)
+    if not isinstance(address, KafkaAddress):
+        if from_beginning:
+            raise click.UsageError("--from-beginning is for kafka://: a socket has no beginning, a file no other one")
+        return address
+    return dataclasses.replace(address, start=BEGINNING if from_beginning else address.start or END)
+
+
+def _settings(words: tuple[str, ...], file: str | None) -> dict[str, object]:
+    """Settings of the file, then those of the command line, which go before them."""
+    found = dict[str, object]()
+    if file is not None:
+        for number, line in enumerate(_lines(file), 1):
+            if line.strip() and not line.lstrip().startswith("#"):
+                name, value = _setting(line, f"{file}:{number}")
+                found[name] = value
+    return found | dict(_setting(word, "--set") for word in words)
+
+
+def _lines(file: str) -> list[str]:
     try:
-        connection.connect(path)
-    except ConnectionRefusedError:
-        connection.close()
-        raise click.ClickException(f"{path}: nobody listens there; is the plugin running?") from None
+        return Path(file).read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        connection.close()
-        raise click.ClickException(f"{path}: {error.strerror or error}") from None
-    return connection
+        raise click.ClickException(f"{file}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise click.ClickException(f"{file}: {error}") from None
 
 
-def _documents(connection: socket.socket) -> Iterator[Mapping[str, Any]]:
-    """The documents of a stream, JSON lines or msgpack with lengths.
-
-    Raises:
-        ValueError: it is neither, or it broke off.
-    """
-    buffer = bytearray()
-    while chunk := _received(connection):
-        buffer += chunk
-        start = 0
-        while end := _end(buffer, start):
-            yield _document(buffer, start, end)
-            start = end
-        del buffer[:start]
-        if len(buffer) > MAX_DOCUMENT_BYTES:
-            raise ValueError("what comes is no stream of events: no document ends")
-    if buffer:
-        raise ValueError("the stream ended inside a document")
-
-
-def _received(connection: socket.socket) -> bytes:
-    """The next bytes; an error here is the plugin's end of the stream, never standard output."""
-    try:
-        return connection.recv(256 * 1024)
-    except OSError as error:
-        raise ValueError(error.strerror or str(error)) from None
-
-
-def _is_json(buffer: bytearray, start: int) -> bool:
-    return buffer[start] == ord("{")
-
-
-def _end(buffer: bytearray, start: int) -> int:
-    """Where the document that begins at `start` ends; 0 if it is not complete."""
-    if len(buffer) - start < _LENGTH.size:
-        return 0
-    if _is_json(buffer, start):
-        return buffer.find(b"\n", start) + 1
-    length: int = _LENGTH.unpack_from(buffer, start)[0]
-    if length > MAX_DOCUMENT_BYTES:
-        raise ValueError("what comes is neither JSON lines nor msgpack with lengths")
-    end = start + _LENGTH.size + length
-    return end if end <= len(buffer) else 0
-
-
-def _document(buffer: bytearray, start: int, end: int) -> Mapping[str, Any]:
-    if _is_json(buffer, start):
-        document = json.loads(buffer[start:end])
-    else:
-        document = unpack(bytes(buffer[start + _LENGTH.size : end]))
-    if not isinstance(document, Mapping):
-        raise ValueError("what comes is no stream of events: a document is not a map")  # noqa: TRY004  # as the others
-    return document
+def _setting(text: str, where: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        # Not shown: it may hold a password.
+        raise click.ClickException(f"{where}: expected NAME=VALUE, such as security.protocol=SASL_SSL")
+    return name.strip(), value.strip()
