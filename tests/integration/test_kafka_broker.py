@@ -70,66 +70,6 @@ def test_a_real_log_reaches_the_topic(start: Start, broker: Broker, tmp_path: Pa
     assert [dict(each.headers())["event-id"].decode() for each in messages] == ids
 
 
-def test_a_broker_that_goes_and_comes_back(start: Start, broker: Broker, tmp_path: Path, make_records: Records) -> None:
-    """An outage in the middle costs nothing, changes no order, and doubles nothing."""
-    broker.restart_or_skip()
-    broker.make_topic("outage")
-    plugin = start(config(tmp_path, broker.bootstrap, "outage"))
-    plugin.stdin.sendall(make_records(1, 500))
-    broker.messages("outage", 499)
-    broker.stop()
-    for first in range(501, 1501, 100):
-        plugin.stdin.sendall(make_records(first, first + 99))
-        time.sleep(0.05)
-    broker.start()
-    plugin.stdin.sendall(make_records(1501, 2000))
-    messages = broker.messages("outage", 2000)
-    assert serials(messages)[:2000] == list(range(1, 2001))
-    time.sleep(1.5)  # acknowledgements come after the messages
-    plugin.end()
-    sink = plugin.sink("topic")
-    assert (sink["offered"], sink["delivered"], sink["lost"]) == (2000, 2000, 0)
-
-
-def test_a_topic_that_is_made_later(start: Start, broker: Broker, tmp_path: Path, make_records: Records) -> None:
-    """A topic that nobody made yet is waited for, and the log says so."""
-    plugin = start(config(tmp_path, broker.bootstrap, "late"))
-    plugin.stdin.sendall(make_records(1, 100))
-    plugin.wait_for("sink cannot deliver")
-    broker.make_topic("late")
-    assert serials(broker.messages("late", 100, 90.0)) == list(range(1, 101))
-    time.sleep(1.5)  # acknowledgements come after the messages
-    plugin.end()
-    assert plugin.sink("topic")["delivered"] == 100
-
-
-def test_killed_again_and_again(start: Start, broker: Broker, tmp_path: Path, make_records: Records) -> None:
-    """What was written to the spool survives a SIGKILL: it arrives, in order, and ids tell what came twice."""
-    broker.make_topic("killed")
-    first = 1
-    for _ in range(4):
-        plugin = start(config(tmp_path, broker.bootstrap, "killed"))
-        for _ in range(5):
-            plugin.stdin.sendall(make_records(first, first + 99))
-            first += 100
-            time.sleep(0.05)
-        time.sleep(1.5)  # the commit window, also on a slow machine
-        plugin.process.kill()
-        plugin.process.wait()
-    plugin = start(config(tmp_path, broker.bootstrap, "killed"))
-    plugin.stdin.sendall(make_records(first, first + 99))
-    last = first + 99
-    deadline = time.monotonic() + 60
-    found: list[int] = []
-    while last not in found and time.monotonic() < deadline:
-        found = serials(broker.messages("killed", 10_000, 2.0))
-    plugin.end()
-    # The engine holds an event for a moment in case more of it comes; that is not in the spool yet.
-    missing = sorted(set(range(1, last + 1)) - set(found))
-    assert len(missing) <= 4
-    assert distinct(found) == sorted(set(found))
-
-
 def test_an_event_that_is_larger_than_the_topic_allows(
     start: Start, broker: Broker, tmp_path: Path, make_records: Records
 ) -> None:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,17 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from tests.kafka.certificates import Certificates
-from tests.kafka.read import messages
+from tests.kafka.read import everything, messages
 
 JARS = Path(sys.prefix) / "kafka"
 _JAVA = ("java", "-Xms256m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
 _START_SECONDS = 60.0
 _PROPERTIES = """\
-process.roles=broker,controller
-node.id=1
+process.roles={roles}
+node.id={node}
 controller.quorum.voters=1@127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},{secured}CONTROLLER://127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port}{also}{voting}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}{also}
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL
@@ -80,9 +81,10 @@ class Broker:
     Args:
         folder: where its data are, empty.
         certificates: makes it listen with TLS too; see `tests.kafka.certificates`.
+        join: the broker whose cluster it is to be in; of its own, if None.
     """
 
-    def __init__(self, folder: Path, certificates: Certificates | None = None) -> None:
+    def __init__(self, folder: Path, certificates: Certificates | None = None, join: "Broker | None" = None) -> None:
         self._folder = folder
         self.sasl_ssl = self.ssl = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -92,12 +94,19 @@ class Broker:
             return
         port = _free_port()
         self.bootstrap = f"127.0.0.1:{port}"
-        secured = ""
+        self.controller: int = join.controller if join else _free_port()
+        also = ""
         if certificates is not None:
             self.sasl_ssl, self.ssl = f"127.0.0.1:{_free_port()}", f"127.0.0.1:{_free_port()}"
-            secured = f"SASL_SSL://{self.sasl_ssl},SSL://{self.ssl},"
+            also = f",SASL_SSL://{self.sasl_ssl},SSL://{self.ssl}"
         properties = _PROPERTIES.format(
-            port=port, controller=_free_port(), folder=folder, secured=secured, also=f",{secured}".rstrip(",")
+            port=port,
+            controller=self.controller,
+            folder=folder,
+            also=also,
+            roles="broker" if join else "broker,controller",
+            node=2 if join else 1,
+            voting="" if join else f",CONTROLLER://127.0.0.1:{self.controller}",
         )
         users: list[str] = []
         if certificates is not None:
@@ -125,12 +134,24 @@ class Broker:
             else:
                 return
 
+    def ensure(self) -> None:
+        """Start, unless it runs."""
+        if self._process is None:
+            self.start()
+
     def stop(self) -> None:
         """Stop, as an administrator does; a broker that was given stays."""
         if self._process is not None:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(20)
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def kill(self) -> None:
+        """End without a word, as a power cut does."""
+        if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
@@ -143,11 +164,25 @@ class Broker:
     def _admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
 
-    def make_topic(self, name: str, partitions: int = 1, config: dict[str, str] | None = None) -> None:
-        """Make a topic."""
+    def make_topic(
+        self, name: str, partitions: int = 1, config: dict[str, str] | None = None, nodes: Sequence[int] = ()
+    ) -> None:
+        """Make a topic; with `nodes`, of one partition on these, the first of which leads."""
         admin = self._admin()  # it ends with the last reference, and its requests with it
-        for future in admin.create_topics([NewTopic(name, partitions, 1, config=config or {})]).values():
+        if nodes:
+            topic = NewTopic(name, 1, replica_assignment=[list(nodes)], config=config or {})
+        else:
+            topic = NewTopic(name, partitions, 1, config=config or {})
+        for future in admin.create_topics([topic]).values():
             future.result(20)
+
+    def leader(self, topic: str) -> int:
+        """The node that leads a topic of one partition; -1 if none does."""
+        return int(self._admin().list_topics(topic, timeout=10).topics[topic].partitions[0].leader)
+
+    def everything(self, topic: str) -> list[bytes]:
+        """The values of all messages of a topic, of a partition in order."""
+        return [each.value() for each in everything(self.bootstrap, topic)]
 
     def messages(self, topic: str, count: int, seconds: float = 30.0) -> list[Any]:
         """The first so many messages of a topic, or fewer if they do not come; of a partition in order."""

@@ -138,6 +138,24 @@ def test_heads_can_be_read_without_frames(tmp_path: Path) -> None:
     assert [each and not isinstance(each, Damage) and each.meta["n"] for each in found] == [0, 1, None]
 
 
+def test_a_batch_that_breaks_off_is_no_batch(tmp_path: Path) -> None:
+    """What a kill or a power cut left half written is told apart from what is whole, with and without its frames."""
+    ends = segment(tmp_path / "s", 3)
+    for end in (ends[1] + 1, ends[1] + 70, ends[2] - 1):
+        (tmp_path / "cut").write_bytes((tmp_path / "s").read_bytes()[:end])
+        for with_body in (True, False):
+            reader = SegmentReader(tmp_path / "cut")
+            assert [reader.next(with_body=with_body) is not None for _ in range(3)] == [True, True, False]
+            torn = reader.torn()
+            assert torn is not None
+            assert (torn.offset, torn.size) == (ends[1], end - ends[1])
+            reader.close()
+    reader = SegmentReader(tmp_path / "s")
+    while reader.next() is not None:
+        pass
+    assert reader.torn() is None
+
+
 def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
     """Audit records are nobody else's to read."""
     segment(tmp_path / "s", 1)

@@ -251,9 +251,15 @@ class _ClassReader:
         self._sequence = batch.head.last
         return batch, missing
 
-    def rest(self, total: int | None) -> Missing:
-        """What is missing behind the last batch, if there are `total` frames of this class in all."""
-        damages, self._damages = tuple(self._damages), []
+    def rest(self, total: int | None, *, ended: bool) -> Missing:
+        """What is missing behind the last batch, if there are `total` frames of this class in all.
+
+        Args:
+            total: how many; None if that is not known.
+            ended: nobody writes any more, so that a batch that breaks off stays so.
+        """
+        torn = self._reader.torn() if ended and self._reader else None
+        damages, self._damages = (*self._damages, *([torn] if torn else [])), []
         frames = 0 if total is None or self._expected is None else max(0, total - self._expected)
         if total is not None:
             self._expected = total
@@ -345,10 +351,11 @@ class GenerationReader:
             totals: frames of each class that should be there; None if nobody writes any more. Then the generation's
                 end says it, which it has if it was closed as it should be.
         """
+        ended = totals is None
         if totals is None:
             end = next((reader.end for reader in self._classes.values() if reader.end is not None), None)
             totals = {} if end is None else end.get("frames", {})
-        return added(reader.rest(totals.get(klass)) for klass, reader in self._classes.items())
+        return added(reader.rest(totals.get(klass), ended=ended) for klass, reader in self._classes.items())
 
     def close(self) -> None:
         """Let go of the files."""

@@ -145,6 +145,8 @@ class SegmentReader:
             if head is None:
                 return None
             if not with_body:
+                if os.fstat(self._fd).st_size < self.offset + head.size:
+                    return None
                 batch = Batch(head, read_meta(head, self._read(head.meta_bytes, self.offset + HEAD_BYTES)))
             else:
                 rest = self._read(head.meta_bytes + head.body_bytes, self.offset + HEAD_BYTES)
@@ -160,6 +162,11 @@ class SegmentReader:
             return self._pass_over(str(error))
         self.offset += head.size
         return batch
+
+    def torn(self) -> Damage | None:
+        """What lies behind the last whole batch of a file that nobody writes any more; None if it is nothing."""
+        size = os.fstat(self._fd).st_size - self.offset
+        return Damage(self.path, self.offset, size, "a batch breaks off") if size > 0 else None
 
     def _head(self) -> Head | None:
         data = self._read(HEAD_BYTES, self.offset)

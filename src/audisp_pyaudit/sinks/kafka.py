@@ -25,7 +25,7 @@ from audisp_pyaudit.sinks.secret import with_secrets
 
 # What an old producer is given to tell what became of its messages.
 LAST_WORDS_SECONDS = 5.0
-_TOO_LARGE, _INVALID_TIMESTAMP = 10, 32
+_TOO_LARGE, _INVALID_TIMESTAMP, _AUTHENTICATION = 10, 32, -169
 # What a broker will say again of the same message: too large, an invalid time stamp, an invalid record. It refuses the
 # whole batch, so what comes after is sent one by one, until the message that is refused alone is known and given up.
 _POISON = frozenset({_TOO_LARGE, _INVALID_TIMESTAMP, 87})
@@ -235,6 +235,8 @@ class KafkaSink(QueuedSink):
     def _noticed(self, error: object) -> None:
         """Troubles of librdkafka itself: a broker that is away, a log-in that is refused."""
         self.trouble = str(error)
+        if _code(error) == _AUTHENTICATION and self._settings.secrets:
+            self._failed = error  # a fresh producer, after a pause, reads the password anew
 
     def _told_statistics(self, text: str) -> None:
         """Of all that librdkafka tells, which broker is in which state; those it only knows of by hearsay not."""
