@@ -21,9 +21,10 @@ from audisp_pyaudit.names import Lookup, NameLookup, look_up
 from audisp_pyaudit.notices import Notices
 from audisp_pyaudit.pipeline import Pipeline
 from audisp_pyaudit.plugin import Arguments
-from audisp_pyaudit.sink_settings import FileSettings, KafkaSettings, StdoutSettings
+from audisp_pyaudit.sink_settings import FileSettings, ForwardSettings, KafkaSettings, QueuedSettings, StdoutSettings
 from audisp_pyaudit.sinks.base import Sink
 from audisp_pyaudit.sinks.file import FileSink
+from audisp_pyaudit.sinks.forward import ForwardSink
 from audisp_pyaudit.sinks.kafka import KafkaSink
 from audisp_pyaudit.sinks.stdout import StdoutSink
 from audisp_pyaudit.sinks.unix import UnixSink
@@ -123,7 +124,7 @@ def _queue(config: Config) -> Queue | None:
     """The queue, if a sink acknowledges what it has."""
     names = list(config.sinks)
     cursors = [
-        Cursor(name, names.index(name)) for name, sink in config.sinks.items() if isinstance(sink, KafkaSettings)
+        Cursor(name, names.index(name)) for name, sink in config.sinks.items() if isinstance(sink, QueuedSettings)
     ]
     if not cursors:
         return None
@@ -150,6 +151,9 @@ def _sinks(config: Config, notices: Notices, queue: Queue | None) -> list[Sink]:
         elif isinstance(settings, KafkaSettings):
             if queue is not None:
                 sinks.append(KafkaSink(name, settings, queue, drains=config.queue.mode == "lossy"))
+        elif isinstance(settings, ForwardSettings):
+            if queue is not None:
+                sinks.append(ForwardSink(name, settings, queue, drains=config.queue.mode == "lossy"))
         else:
             sinks.append(UnixSink(name, index, settings, notices))
     return sinks

@@ -29,6 +29,14 @@ def unpack(packed: bytes) -> object:
     return value
 
 
+def unpacker(limit: int) -> Any:  # noqa: ANN401  # msgpack carries no types
+    """Takes bytes in pieces (`feed`), gives the values that are complete (iteration); it holds at most `limit` bytes.
+
+    Both raise whatever msgpack has for bytes that are none.
+    """
+    return _msgpack().Unpacker(max_buffer_size=limit)
+
+
 def ends(packed: bytes) -> Iterator[int]:
     """Where each of several msgpack values ends, in bytes from the beginning of the first."""
     unpacker = _msgpack().Unpacker(max_buffer_size=0)

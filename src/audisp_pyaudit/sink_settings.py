@@ -4,11 +4,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from audisp_pyaudit.settings import choice, mode, path, required, setting, shown, socket_path, text, whole
+from audisp_pyaudit.address import address
+from audisp_pyaudit.settings import choice, flag, mode, path, required, setting, shown, socket_path, text, whole
 
 MIB = 1024 * 1024
 # Kafka's own rule for names of topics.
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}\Z")
+# What every peer can route by: words with dots between.
+_TAG = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
+_TAG_LETTERS = 128
 
 
 def servers(value: object) -> str:
@@ -22,6 +26,16 @@ def topic(value: object) -> str:
     """The name of a topic."""
     if not isinstance(value, str) or not _TOPIC.match(value) or value in {".", ".."}:
         raise ValueError(f"expected 1 to 249 letters, digits, dots, - and _, found {shown(value)}")
+    return value
+
+
+def tag(value: object) -> str:
+    """A tag of the forward protocol."""
+    if not isinstance(value, str) or len(value) > _TAG_LETTERS or not _TAG.match(value):
+        raise ValueError(
+            f"expected words of letters, digits, - and _ with dots between, at most {_TAG_LETTERS} in all, "
+            f"found {shown(value)}"
+        )
     return value
 
 
@@ -84,11 +98,32 @@ class KafkaSettings(_Documents):
     librdkafka: tuple[tuple[str, object], ...] = setting((), librdkafka)
 
 
-SinkSettings = UnixSettings | FileSettings | StdoutSettings | KafkaSettings
+@dataclass(frozen=True, kw_only=True)
+class ForwardSettings:
+    """A peer that speaks the Fluent forward protocol. What is not delivered waits in the queue."""
+
+    address: str = required(address)
+    type: str = setting("forward", choice("forward"))
+    tag: str = setting("audit", tag)
+    acknowledge: bool = setting(default=True, check=flag)
+    acknowledge_seconds: int = setting(30, whole(1, 3600, "seconds"))
+    # Fluent Bit's forward input takes messages of at most 6,144,000 bytes unless told otherwise.
+    event_bytes: int = setting(5 * MIB, whole(65536, 256 * MIB, "bytes"))
+
+    @property
+    def format(self) -> str:
+        """What the protocol is made of; nobody can choose."""
+        return "msgpack"
+
+
+# Those that take from the queue and acknowledge.
+QueuedSettings = KafkaSettings | ForwardSettings
+SinkSettings = UnixSettings | FileSettings | StdoutSettings | QueuedSettings
 SINK_TYPES: dict[str, type[SinkSettings]] = {
     "unix": UnixSettings,
     "file": FileSettings,
     "stdout": StdoutSettings,
     "kafka": KafkaSettings,
+    "forward": ForwardSettings,
 }
 DEFAULT_SINKS: Mapping[str, SinkSettings] = {"events": UnixSettings(path="/run/audisp-pyaudit/events.sock")}
