@@ -16,7 +16,7 @@ from audisp_pyaudit.config import (
 )
 from audisp_pyaudit.errors import ConfigFileError
 from audisp_pyaudit.host import HostFacts
-from audisp_pyaudit.sink_settings import SINK_TYPES, FileSettings, StdoutSettings, UnixSettings
+from audisp_pyaudit.sink_settings import SINK_TYPES, FileSettings, ForwardSettings, StdoutSettings, UnixSettings
 
 MATCHES = "key, record_type, action, category, syscall, exe, uid, auid, unit, host"
 ANNOTATED = Path(__file__).parents[2] / "plugin" / "audisp-pyaudit.toml"
@@ -120,7 +120,8 @@ match = { kee = "x" }
     ) == [
         'a.toml:2: host.nam: unknown key; did you mean "name"?',
         'a.toml:4: limits.events: expected a whole number from 16 to 1000000, found "many"',
-        'a.toml:6: sinks.a.type: expected one of "unix", "file", "stdout", "kafka", found "unx"; did you mean "unix"?',
+        'a.toml:6: sinks.a.type: expected one of "unix", "file", "stdout", "kafka", "forward", found "unx"; '
+        'did you mean "unix"?',
         "a.toml:7: sinks.b.path: is missing",
         'a.toml:9: sinks.b.mode: expected a file mode in octal as a text, such as "0600", found 600',
         "a.toml:10: sinks.C: expected a name of lower-case letters, digits, - and _ (at most 63)",
@@ -142,7 +143,7 @@ match = { kee = "x" }
         ("[sinks]\na = 1", "a.toml:2: sinks.a: expected a table ([sinks.a]), found 1"),
         (
             "[sinks.a]\nformat = 'json'",
-            'a.toml:1: sinks.a.type: expected one of "unix", "file", "stdout", "kafka", is mis',
+            'a.toml:1: sinks.a.type: expected one of "unix", "file", "stdout", "kafka", "forward", is mis',
         ),
         ("[sinks.a]\ntype='kafka'\nbootstrap=''", 'a.toml:3: sinks.a.bootstrap: expected "host:port" of one or more'),
         ("[sinks.a]\ntype='kafka'\nbootstrap='b:1'\ntopic='a b'", "a.toml:4: sinks.a.topic: expected 1 to 249 letters"),
@@ -164,7 +165,26 @@ match = { kee = "x" }
         ("[[rules]]\nname='a'\nroute=[]\nmatch={key='k'}", "a.toml:3: rules[0].route: expected at least one sink"),
         ("[[rules]]\nname='a'\ndrop=true\nmatch={uid='root'}", "uid: expected numbers (or the beginning of one and *)"),
         ("[[rules]]\nname='a'\ndrop=true\nmatch={auid=['1*', '1*0']}", "auid: expected numbers"),
-        ("[sinks.e]\ntype=[1]", 'a.toml:2: sinks.e.type: expected one of "unix", "file", "stdout", "kafka", found [1]'),
+        ("[sinks.a]\ntype='forward'", "a.toml:1: sinks.a.address: is missing"),
+        (
+            "[sinks.a]\ntype='forward'\naddress='tcp://c:1'",
+            'a.toml:3: sinks.a.address: expected "unix:///path", "host:port" or "[v6]:port", found "tcp://c:1"',
+        ),
+        (
+            "[sinks.a]\ntype='forward'\naddress='unix://s'",
+            'a.toml:3: sinks.a.address: expected an absolute path, found "s"',
+        ),
+        ("[sinks.a]\ntype='forward'\naddress='c:1'\ntag='a..b'", "a.toml:4: sinks.a.tag: expected words of letters"),
+        ("[sinks.a]\ntype='forward'\naddress='c:1'\nformat='json'", "a.toml:4: sinks.a.format: unknown key"),
+        ("[sinks.a]\ntype='forward'\naddress='c:1'\nacknowledge=0", "acknowledge: expected true or false, found 0"),
+        (
+            "[sinks.a]\ntype='unix'\npath='/x/s'\n[sinks.b]\ntype='forward'\naddress='unix:///x//s'",
+            'a.toml:6: sinks.b.address: sink "a" of our own listens there; expected a peer',
+        ),
+        (
+            "[sinks.e]\ntype=[1]",
+            'a.toml:2: sinks.e.type: expected one of "unix", "file", "stdout", "kafka", "forward", found [1]',
+        ),
         ("a = " + "[" * 5000 + "]" * 5000, "a.toml: tables or lists are nested too deep"),
         ("[limits]\nevents = " + "9" * 5000, "a.toml:2: a number has too many digits"),
         ("[limits]\nevents = 0x" + "f" * 9000, "limits.events: expected a whole number from 16 to"),
@@ -223,6 +243,13 @@ def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "a").write_bytes(b"#" * 11)
     with pytest.raises(ConfigFileError, match="is larger than 10 bytes"):
         load(str(tmp_path / "a"))
+
+
+def test_forward_takes_msgpack() -> None:
+    """The engine writes what the protocol is made of, without being told, and nothing that nobody wants."""
+    found = parse(b"[sinks.a]\ntype = 'forward'\naddress = '[::1]:24224'\n", "a.toml")
+    assert found.sinks == {"a": ForwardSettings(address="[::1]:24224", tag="audit", acknowledge=True)}
+    assert found.encodings == ["msgpack"]
 
 
 def test_engine_options() -> None:

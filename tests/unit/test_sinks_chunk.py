@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 import pytest
@@ -70,7 +69,6 @@ def test_answers_in_pieces() -> None:
         (b'{"ack": "x"}', "is no acknowledgement"),
         (b"HTTP/1.1 400 Bad Request\r\n", "is no acknowledgement"),
         (b"\xc1", "is no msgpack"),
-        (b"\xdb\xff\xff\xff\xff", "is no msgpack"),
         (b"\xda\xff\xff" + b"x" * 70_000, "is no msgpack"),
     ],
 )
@@ -82,9 +80,7 @@ def test_what_is_no_acknowledgement(said: bytes, expected: str) -> None:
 
 def test_what_was_acknowledged_before_it_counts() -> None:
     """A peer that goes wrong does not get again what it acknowledged."""
-    found: list[Any] = []
+    answers = Answers().feed(acks("one", "two") + msgpack.packb({}))
+    assert [next(answers), next(answers)] == ["one", "two"]
     with pytest.raises(ValueError, match="refuses"):
-        found.extend(Answers().feed(acks("one", "two")))
-        for each in Answers().feed(acks("three") + msgpack.packb({})):
-            found.append(each)  # noqa: PERF402  # what came before the error is wanted
-    assert found == ["one", "two", "three"]
+        next(answers)
