@@ -27,10 +27,18 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
 
 def config(folder: Path, server: Server, *, mode: str = "lossless", acknowledge: bool = True) -> str:
     """A configuration with the peer alone. Lossy, there is time to deliver at the end."""
-    return (
-        f'[queue]\nmode = "{mode}"\npath = "{folder}/spool"\n[timing]\ndrain_ms = 20000\n'
-        f'[sinks.peer]\ntype = "forward"\naddress = "{server.address}"\nacknowledge = {str(acknowledge).lower()}\nacknowledge_seconds = 5\n'
-    )
+    return f"""
+[queue]
+mode = "{mode}"
+path = "{folder}/spool"
+[timing]
+drain_ms = 20000
+[sinks.peer]
+type = "forward"
+address = "{server.address}"
+acknowledge = {str(acknowledge).lower()}
+acknowledge_seconds = 5
+"""
 
 
 @pytest.mark.parametrize("acknowledge", [True, False])

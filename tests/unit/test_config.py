@@ -18,6 +18,7 @@ from audisp_pyaudit.errors import ConfigFileError
 from audisp_pyaudit.host import HostFacts
 from audisp_pyaudit.sink_settings import SINK_TYPES, FileSettings, ForwardSettings, StdoutSettings, UnixSettings
 
+TYPES = '"unix", "file", "stdout", "kafka", "forward"'
 MATCHES = "key, record_type, action, category, syscall, exe, uid, auid, unit, host"
 ANNOTATED = Path(__file__).parents[2] / "plugin" / "audisp-pyaudit.toml"
 
@@ -120,8 +121,7 @@ match = { kee = "x" }
     ) == [
         'a.toml:2: host.nam: unknown key; did you mean "name"?',
         'a.toml:4: limits.events: expected a whole number from 16 to 1000000, found "many"',
-        'a.toml:6: sinks.a.type: expected one of "unix", "file", "stdout", "kafka", "forward", found "unx"; '
-        'did you mean "unix"?',
+        f'a.toml:6: sinks.a.type: expected one of {TYPES}, found "unx"; did you mean "unix"?',
         "a.toml:7: sinks.b.path: is missing",
         'a.toml:9: sinks.b.mode: expected a file mode in octal as a text, such as "0600", found 600',
         "a.toml:10: sinks.C: expected a name of lower-case letters, digits, - and _ (at most 63)",

@@ -11,7 +11,7 @@ BLOCKS = re.compile(r"```toml\n(.*?)```", re.DOTALL)
 
 
 def test_every_configuration_works() -> None:
-    """Whoever copies a snippet has a sink; over a Unix socket, acknowledgements are on only where the peer gives them."""
+    """Whoever copies a snippet has a sink, and it waits for acknowledgements only where the peer gives them."""
     found = [parse(each.encode(), "forwarding.md").sinks["collector"] for each in BLOCKS.findall(PAGE)]
     assert len(found) == 5
     for each in found:

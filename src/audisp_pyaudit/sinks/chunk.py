@@ -9,8 +9,8 @@ acknowledged.
     time     ext type 0, seconds and nanoseconds as u32 each (EventTime)
     answer   {"ack": id}
 
-PackedForward and not Forward: fluentd's in_unix converts the times of Forward, also those that are an EventTime; those of
-PackedForward nobody touches. Documents are put in as they are, never decoded.
+PackedForward and not Forward: fluentd's in_unix converts the times of Forward, also those that are an EventTime; those
+of PackedForward nobody touches. Documents are put in as they are, never decoded.
 """
 
 import base64
