@@ -29,12 +29,13 @@ class Message:
 
 @dataclass
 class Behaviour:
-    """What a server does. `answer` is given the ids of chunks that came and are not answered, gives what to send.
+    """What a server does.
 
     Args:
         reads: whether it reads at all.
         greeting: what it says first.
         die_after: it hangs up after so many messages on a connection, without having answered the last.
+        answer: is given the ids of the chunks that came since it last gave something, and gives what to send.
     """
 
     reads: bool = True
@@ -44,7 +45,7 @@ class Behaviour:
 
 
 def acks(*ids: str) -> bytes:
-    """Acknowledgements; empties the list it may come from never, see `Server`."""
+    """Acknowledgements of chunks."""
     return b"".join(msgpack.packb({"ack": each}) for each in ids)
 
 

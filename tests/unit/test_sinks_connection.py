@@ -83,10 +83,11 @@ def test_a_name_that_nobody_has() -> None:
         Connection("no.such.host.invalid:1")
 
 
-def test_the_next_address_of_a_host_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host with an address that does not answer (IPv6 without a route, often) is reached by another one."""
+@pytest.mark.parametrize("first", [(socket.AF_INET, ("127.0.0.1", 1)), (12345, ("of a kind", 1))])
+def test_the_next_address_of_a_host_is_tried(monkeypatch: pytest.MonkeyPatch, first: tuple[int, object]) -> None:
+    """A host with an address that cannot be reached (IPv6 without a route, often) is reached by another one."""
     with socket.create_server(("127.0.0.1", 0)) as found:
-        targets = [(socket.AF_INET, ("127.0.0.1", 1)), (socket.AF_INET, found.getsockname())]
+        targets = [first, (socket.AF_INET, found.getsockname())]
         monkeypatch.setattr(connection, "_look_up", lambda _host, _port: list(targets))
         made = established("host.example:1")
         made.close()

@@ -160,7 +160,7 @@ def test_one_acknowledgement_that_never_comes(
         return acks(*(each for each in ids if each not in forgotten))
 
     peer.behaviour.answer = forget_one
-    sink = make(peer, seconds=1)
+    sink = make(peer, seconds=3)
     put(queue, 1, 100)
     peer.until(lambda: settled(queue), "all is acknowledged")
     assert unique(peer.serials) == ALL

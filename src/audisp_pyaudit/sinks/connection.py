@@ -104,15 +104,19 @@ class Connection:
         """Begin with the next address."""
         self.close()
         family, target = self._targets.pop(0)
-        self._socket = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        try:
+            self._socket = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        except OSError as error:  # a kernel without IPv6
+            self._failed(error.errno or errno.EAFNOSUPPORT)
+            return
         if family != socket.AF_UNIX:
             # A peer that vanished without a word is noticed; small chunks go out at once.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._deadline = time.monotonic() + CONNECT_SECONDS
-        error = self._socket.connect_ex(target)
-        if error not in (0, errno.EINPROGRESS):
-            self._failed(error)
+        number = self._socket.connect_ex(target)
+        if number not in (0, errno.EINPROGRESS):
+            self._failed(number)
 
     def _failed(self, error: int) -> None:
         if self._targets:
