@@ -1,6 +1,5 @@
 """The forward sink: every event in order, nothing lost silently, whatever the peer does."""
 
-import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -160,12 +159,18 @@ def test_one_acknowledgement_that_never_comes(
         return acks(*(each for each in ids if each not in forgotten))
 
     peer.behaviour.answer = forget_one
-    sink = make(peer, seconds=3)
-    put(queue, 1, 100)
+    sink = make(peer, seconds=1)
+    last = 0
+
+    def more() -> bool:
+        nonlocal last
+        put(queue, last + 1, last + 10)
+        last += 10
+        return sink.reconnected > 0
+
+    peer.until(more, "the connection is made anew while others are acknowledged")
     peer.until(lambda: settled(queue), "all is acknowledged")
-    assert unique(peer.serials) == ALL
-    assert sink.reconnected == 1
-    assert len(peer.serials) == 105, "only what was forgotten is sent again"
+    assert unique(peer.serials) == list(range(1, last + 1))
 
 
 def test_acknowledgements_late_and_out_of_order(
@@ -180,23 +185,27 @@ def test_acknowledgements_late_and_out_of_order(
     assert (peer.serials, sink.reconnected) == (ALL, 0)
 
 
-def test_no_more_than_the_window_is_on_its_way(
-    peer: Server, queue: Queue, make: Make, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("limit", "value", "expected"), [("WINDOW_CHUNKS", 4, 4), ("WINDOW_BYTES", 1, 1)])
+def test_no_more_than_the_window_is_on_its_way(  # noqa: PLR0913, PLR0917  # fixtures and the cases
+    peer: Server, queue: Queue, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, expected: int
 ) -> None:
     """A peer that is slow to answer does not fill our memory."""
     monkeypatch.setattr(forward, "CHUNK_ENTRIES", 1)
-    monkeypatch.setattr(forward, "WINDOW_CHUNKS", 4)
-    sent: list[int] = []
-
-    def when_full(ids: list[str]) -> bytes:
-        sent.append(len(ids))
-        return acks(*ids) if len(ids) == 4 else b""
-
-    peer.behaviour.answer = when_full
-    make(peer)
+    monkeypatch.setattr(forward, limit, value)
+    peer.behaviour.answer = lambda _ids: b""
+    sink = ForwardSink("peer", ForwardSettings(address=peer.address), queue)
     put(queue, 1, 100)
-    peer.until(lambda: settled(queue), "all is acknowledged")
-    assert sent == list(itertools.islice(itertools.cycle([1, 2, 3, 4]), 100))
+
+    def stepped() -> bool:
+        sink.step()
+        return len(sink._unacknowledged) == expected
+
+    peer.until(stepped, "the window is full")
+    for _ in range(5):
+        sink.step()
+    assert len(sink._unacknowledged) == expected
+    assert sink._sending is None
+    sink.let_go()
 
 
 @pytest.mark.parametrize(
@@ -308,21 +317,19 @@ def test_lossy_delivers_before_it_ends(peer: Server, queue: Queue) -> None:
     assert (peer.serials, sink.stats().delivered) == (ALL, 100)
 
 
-def test_what_was_acknowledged_is_heard_at_the_end(
-    peer: Server, queue: Queue, make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_acknowledged_is_heard_at_the_end(peer: Server, queue: Queue) -> None:
     """An acknowledgement that has come counts, also if nobody looked before the end: fewer duplicates later."""
-    sink = make(peer)
+    sink = ForwardSink("peer", ForwardSettings(address=peer.address), queue)
     put(queue, 1, 10)
-    peer.until(lambda: settled(queue), "the connection works")
-    blocked, hear = [True], sink._hear
-    monkeypatch.setattr(sink, "_hear", lambda connection: None if blocked[0] else hear(connection))
-    put(queue, 11, 20)
-    peer.until(lambda: len(peer.serials) == 20, "all has come")
+
+    def sent() -> bool:
+        sink.step()
+        return bool(sink._unacknowledged)
+
+    peer.until(sent, "all is sent")
     connection = sink._connection
     assert connection is not None
     peer.until(lambda: connection.wait(0.0)[0], "the answer is there")
-    sink.stop.set()
-    blocked[0] = False
-    sink._thread.join(10)
+    assert not settled(queue)
+    sink.let_go()
     assert settled(queue)
