@@ -22,10 +22,18 @@ from audisp_pyaudit.names import Lookup, NameLookup, look_up
 from audisp_pyaudit.notices import Notices
 from audisp_pyaudit.pipeline import Pipeline
 from audisp_pyaudit.plugin import Arguments
-from audisp_pyaudit.sink_settings import FileSettings, KafkaSettings, QueuedSettings, StdoutSettings, SubscriberSettings
+from audisp_pyaudit.sink_settings import (
+    FileSettings,
+    ForwardSettings,
+    KafkaSettings,
+    QueuedSettings,
+    StdoutSettings,
+    SubscriberSettings,
+)
 from audisp_pyaudit.sinks.base import Sink
 from audisp_pyaudit.sinks.durable import DurableSink
 from audisp_pyaudit.sinks.file import FileSink
+from audisp_pyaudit.sinks.forward import ForwardSink
 from audisp_pyaudit.sinks.kafka import KafkaSink
 from audisp_pyaudit.sinks.stdout import StdoutSink
 from audisp_pyaudit.sinks.unix import UnixSink
@@ -164,4 +172,6 @@ def _queued_sink(name: str, settings: QueuedSettings, queue: Queue, *, drains: b
         return DurableSink(name, settings, queue, drains=drains)
     if isinstance(settings, KafkaSettings):
         return KafkaSink(name, settings, queue, drains=drains)
+    if isinstance(settings, ForwardSettings):
+        return ForwardSink(name, settings, queue, drains=drains)
     raise TypeError(settings)

@@ -13,6 +13,7 @@ from pathlib import Path
 from posixpath import normpath
 from typing import Any, cast
 
+from audisp_pyaudit.address import split
 from audisp_pyaudit.errors import ConfigError, ConfigFileError
 from audisp_pyaudit.host import HostFacts
 from audisp_pyaudit.settings import (
@@ -35,7 +36,17 @@ from audisp_pyaudit.settings import (
     unknown,
     whole,
 )
-from audisp_pyaudit.sink_settings import DEFAULT_SINKS, MIB, SINK_TYPES, KafkaSettings, SinkSettings, StdoutSettings
+from audisp_pyaudit.sink_settings import (
+    DEFAULT_SINKS,
+    MIB,
+    SINK_TYPES,
+    ForwardSettings,
+    KafkaSettings,
+    SinkSettings,
+    StdoutSettings,
+    SubscriberSettings,
+    UnixSettings,
+)
 from audisp_pyaudit.site_fields import read_site_fields
 from audisp_pyaudit.state import LOCK_SUFFIX
 
@@ -397,7 +408,7 @@ def _check_together(config: Config, problems: list[Problem]) -> None:
         )
     owner: dict[str, str] = {}
     for name, sink in config.sinks.items():
-        if isinstance(sink, KafkaSettings):
+        if isinstance(sink, KafkaSettings | ForwardSettings):
             continue
         place = "standard output" if isinstance(sink, StdoutSettings) else _same(sink.path)
         other = owner.setdefault(place, name)
@@ -405,6 +416,17 @@ def _check_together(config: Config, problems: list[Problem]) -> None:
             problems.append(Problem(f"sinks.{name}", f'sink "{other}" has {place} already'))
         if config.state.path and place in (_same(config.state.path), _same(config.state.path + LOCK_SUFFIX)):
             problems.append(Problem(f"sinks.{name}.path", f"{place} is used for the state already (state.path)"))
+    listening = (
+        (name, each) for name, each in config.sinks.items() if isinstance(each, UnixSettings | SubscriberSettings)
+    )
+    ours = {_same(each.path): name for name, each in listening}
+    for name, sink in config.sinks.items():
+        peer = split(sink.address) if isinstance(sink, ForwardSettings) else None
+        if isinstance(peer, str) and _same(peer) in ours:
+            other = ours[_same(peer)]
+            problems.append(
+                Problem(f"sinks.{name}.address", f'sink "{other}" of our own listens there; expected a peer')
+            )
 
 
 def _same(path: str) -> str:

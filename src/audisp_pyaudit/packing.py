@@ -29,18 +29,18 @@ def unpack(packed: bytes) -> object:
     return value
 
 
-def ends(packed: bytes) -> Iterator[int]:
-    """Where each of several msgpack values ends, in bytes from the beginning of the first."""
-    unpacker = _msgpack().Unpacker(max_buffer_size=0)
-    unpacker.feed(packed)
-    while unpacker.tell() < len(packed):
-        unpacker.skip()
-        yield unpacker.tell()
-
-
-def unpacker(most_bytes: int) -> Any:  # noqa: ANN401  # msgpack carries no types
-    """Takes bytes with `feed()` and gives the values in them by iteration; a value may have so many bytes at most.
+def unpacker(limit: int) -> Any:  # noqa: ANN401  # msgpack carries no types
+    """Takes bytes in pieces (`feed`), gives the values that are complete (iteration); it holds at most `limit` bytes.
 
     Both raise ValueError, or msgpack's BufferFull, for what is no msgpack or too large.
     """
-    return _msgpack().Unpacker(max_buffer_size=most_bytes)
+    return _msgpack().Unpacker(max_buffer_size=limit)
+
+
+def ends(packed: bytes) -> Iterator[int]:
+    """Where each of several msgpack values ends, in bytes from the beginning of the first."""
+    values = unpacker(0)
+    values.feed(packed)
+    while values.tell() < len(packed):
+        values.skip()
+        yield values.tell()

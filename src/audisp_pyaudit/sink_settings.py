@@ -4,11 +4,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from audisp_pyaudit.address import address
 from audisp_pyaudit.settings import choice, flag, mode, path, required, setting, shown, socket_path, text, texts, whole
 
 MIB = 1024 * 1024
 # Kafka's own rule for names of topics.
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}\Z")
+# What every peer can route by: words with dots between.
+_TAG = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
+_TAG_LETTERS = 128
 
 
 def servers(value: object) -> str:
@@ -25,6 +29,16 @@ def topic(value: object) -> str:
         wanted = "1 to 249 letters, digits, dots, - and _, and {category} or {host}"
         raise ValueError(f"expected {wanted}, found {shown(value)}")
     return str(value)
+
+
+def tag(value: object) -> str:
+    """A tag of the forward protocol."""
+    if not isinstance(value, str) or len(value) > _TAG_LETTERS or not _TAG.match(value):
+        raise ValueError(
+            f"expected words of letters, digits, - and _ with dots between, at most {_TAG_LETTERS} in all, "
+            f"found {shown(value)}"
+        )
+    return value
 
 
 def librdkafka(value: object) -> tuple[tuple[str, object], ...]:
@@ -126,12 +140,31 @@ class KafkaSettings(QueuedSettings, _Documents):
     secrets: tuple[tuple[str, str], ...] = setting((), secrets)
 
 
-SinkSettings = UnixSettings | FileSettings | StdoutSettings | SubscriberSettings | KafkaSettings
+@dataclass(frozen=True, kw_only=True)
+class ForwardSettings(QueuedSettings):
+    """A peer that speaks the Fluent forward protocol. What is not delivered waits in the queue."""
+
+    address: str = required(address)
+    type: str = setting("forward", choice("forward"))
+    tag: str = setting("audit", tag)
+    acknowledge: bool = setting(default=True, check=flag)
+    acknowledge_seconds: int = setting(30, whole(1, 3600, "seconds"))
+    # Fluent Bit's forward input takes messages of at most 6,144,000 bytes unless told otherwise.
+    event_bytes: int = setting(5 * MIB, whole(65536, 256 * MIB, "bytes"))
+
+    @property
+    def format(self) -> str:
+        """What the protocol is made of; nobody can choose."""
+        return "msgpack"
+
+
+SinkSettings = UnixSettings | FileSettings | StdoutSettings | SubscriberSettings | KafkaSettings | ForwardSettings
 SINK_TYPES: dict[str, type[SinkSettings]] = {
     "unix": UnixSettings,
     "file": FileSettings,
     "stdout": StdoutSettings,
     "subscriber": SubscriberSettings,
     "kafka": KafkaSettings,
+    "forward": ForwardSettings,
 }
 DEFAULT_SINKS: Mapping[str, SinkSettings] = {"events": UnixSettings(path="/run/audisp-pyaudit/events.sock")}

@@ -97,6 +97,7 @@ class Writer:
             if self._out is not None:
                 self._out.close()
             self._out = socket.socket(fileno=fds[0])
+            self._out.settimeout(None)  # whatever the test did with it
         else:
             self._stopped = True
 

@@ -13,6 +13,7 @@ from audisp_pyaudit.plugin import Arguments
 from audisp_pyaudit.signals import WakeUp
 from audisp_pyaudit.sink_settings import UnixSettings
 from audisp_pyaudit.sinks.file import FileSink
+from audisp_pyaudit.sinks.forward import ForwardSink
 from audisp_pyaudit.sinks.stdout import StdoutSink
 from audisp_pyaudit.sinks.unix import UnixSink
 from audisp_pyaudit.state import StateLock
@@ -71,10 +72,15 @@ path = "{tmp_path}/x"
 [sinks.three]
 type = "unix"
 path = "{tmp_path}/s"
+[sinks.four]
+type = "forward"
+address = "unix://{tmp_path}/nobody"
+[queue]
+path = "{tmp_path}/spool"
 """
     )
     pipeline, found, _ = built(intake, fake_engine, str(file))
-    assert [type(sink) for sink in pipeline._sinks] == [StdoutSink, FileSink, UnixSink]
+    assert [type(sink) for sink in pipeline._sinks] == [StdoutSink, FileSink, UnixSink, ForwardSink]
     assert intake.limit == 2_000_000
     assert found.source == str(file)
     pipeline.finish(name_wait=0, drain=0)

@@ -16,8 +16,9 @@ from audisp_pyaudit.config import (
 )
 from audisp_pyaudit.errors import ConfigFileError
 from audisp_pyaudit.host import HostFacts
-from audisp_pyaudit.sink_settings import SINK_TYPES, FileSettings, StdoutSettings, UnixSettings
+from audisp_pyaudit.sink_settings import SINK_TYPES, FileSettings, ForwardSettings, StdoutSettings, UnixSettings
 
+TYPES = '"unix", "file", "stdout", "kafka", "forward"'
 MATCHES = "key, record_type, action, category, syscall, exe, uid, auid, unit, host"
 ANNOTATED = Path(__file__).parents[2] / "plugin" / "audisp-pyaudit.toml"
 
@@ -228,6 +229,13 @@ def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "a").write_bytes(b"#" * 11)
     with pytest.raises(ConfigFileError, match="is larger than 10 bytes"):
         load(str(tmp_path / "a"))
+
+
+def test_forward_takes_msgpack() -> None:
+    """The engine writes what the protocol is made of, without being told, and nothing that nobody wants."""
+    found = parse(b"[sinks.a]\ntype = 'forward'\naddress = '[::1]:24224'\n", "a.toml")
+    assert found.sinks == {"a": ForwardSettings(address="[::1]:24224", tag="audit", acknowledge=True)}
+    assert found.encodings == ["msgpack"]
 
 
 def test_engine_options() -> None:

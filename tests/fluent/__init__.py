@@ -1,0 +1,1 @@
+"""A peer for the tests that speaks the Fluent forward protocol."""
