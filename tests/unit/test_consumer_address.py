@@ -32,7 +32,7 @@ def test_a_topic(url: str, bootstrap: str, group: str, start: str) -> None:
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("", "expected kafka://host[:port]/topic, unix:///path, file:///path, or a path"),
+        ("", "expected kafka://host[:port]/topic, unix:///path, subscriber:///path"),
         ("http://broker/audit", "expected kafka://"),
         ("kafka:/broker/audit", "expected kafka://"),
         ("kafka://broker", "the name of a topic"),

@@ -3,6 +3,7 @@
 import json
 import socket
 import struct
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +11,19 @@ from typing import Any
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
+
+from audisp_pyaudit import consumer
 from audisp_pyaudit.consumer.address import UnixAddress
 from audisp_pyaudit.consumer.base import EndOfEvents, Problem
 from audisp_pyaudit.consumer.unix import UnixSource
+from audisp_pyaudit.delivery.cursor import Cursor
+from audisp_pyaudit.delivery.queue import Queue, QueueSettings
 from audisp_pyaudit.errors import ConsumerError
 from audisp_pyaudit.packing import pack
+from audisp_pyaudit.sink_settings import SubscriberSettings
+from audisp_pyaudit.sinks.durable import DurableSink
+from tests.frames import frames
 
 
 class Plugin:
@@ -167,3 +176,31 @@ def test_a_connection_that_is_reset(path: Path, plugin: Plugin) -> None:
     with pytest.raises(ConsumerError, match="reset by peer"):
         receive(reader)
     reader.close()
+
+
+def test_a_subscriber_tells_what_it_is_done_with(tmp_path: Path) -> None:
+    """With the plugin's own sink: what the program was done with does not come again, the event in hand does."""
+    queue = Queue(QueueSettings(), [Cursor("siem", 0)])
+    sink = DurableSink("siem", SubscriberSettings(path=str(tmp_path / "siem")), queue)
+    sink.start()
+    for first in range(1, 301, 10):
+        queue.append(frames(range(first, first + 10)))
+        queue.commit()
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "siem").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    serials: list[int] = []
+    for _ in range(2):
+        with consumer.open(f"subscriber://{tmp_path}/siem") as events:
+            for document in events:
+                serials.append(document["event"]["sequence"])
+                if len(serials) % 150 == 0:
+                    break
+        while sink.stats().peers != {str(tmp_path / "siem"): "nobody is connected"}:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert serials == [*range(1, 151), *range(150, 300)]
+    assert queue.counts("siem").delivered == 298
+    sink.close(time.monotonic())
+    queue.close()

@@ -39,9 +39,10 @@ def open(  # noqa: A001, PLR0913  # read as `consumer.open`; what a user may wan
     """Begin to read events. Use the result in a `with` statement, or call its `close()`.
 
     Args:
-        url: `kafka://host[:port][,host2…]/topic[?group=NAME&from=beginning|end]`, `unix:///path`, `file:///path`, or a
-            path, which may lead to a socket or a file. The port is 9092 if nothing is said, IPv6 stands in brackets.
-            `from` is `beginning` if nothing is said; with a group it counts where the group has no offset yet.
+        url: `kafka://host[:port][,host2…]/topic[?group=NAME&from=beginning|end]`, `unix:///path`, `subscriber:///path`
+            (a socket whose plugin wants acknowledgements), `file:///path`, or a path, which may lead to a socket or a
+            file. The port is 9092 if nothing is said, IPv6 stands in brackets. `from` is `beginning` if nothing is
+            said; with a group it counts where the group has no offset yet.
         settings: what else librdkafka is told, by its own names: TLS, SASL. For Kafka only.
         auto_commit: with a group, an event is finished when the next one is asked for. False: only `commit()` finishes
             events, all that were handed out so far. Without a group nothing is committed.

@@ -16,7 +16,7 @@ from audisp_pyaudit.sink_settings import topic as check_topic
 
 PORT = 9092
 BEGINNING, END = "beginning", "end"
-_EXPECTED = "expected kafka://host[:port]/topic, unix:///path, file:///path, or a path"
+_EXPECTED = "expected kafka://host[:port]/topic, unix:///path, subscriber:///path, file:///path, or a path"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/")
 _HOST = re.compile(r"[A-Za-z0-9._-]+\Z")
 _LAST_PORT = 65535
@@ -39,10 +39,11 @@ class KafkaAddress:
 
 @dataclass(frozen=True)
 class UnixAddress:
-    """The socket of a plugin's sink."""
+    """The socket of a plugin's sink; `acknowledges`: one that wants to hear what is finished with."""
 
     path: str
     where: str
+    acknowledges: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,11 @@ def parse(url: str) -> Address:
     scheme, rest = found[1].lower(), url[found.end() - 1 :]
     if scheme == "kafka" and rest.startswith("//"):
         return _kafka(rest[2:])
-    if scheme in ("unix", "file"):
+    if scheme in ("unix", "subscriber", "file"):
         path = unquote(rest.removeprefix("//"))
         if not path.startswith("/"):
             raise ConsumerError(url, f"expected {scheme}:///path, with three slashes")
-        return UnixAddress(path, url) if scheme == "unix" else FileAddress(path, url)
+        return FileAddress(path, url) if scheme == "file" else UnixAddress(path, url, scheme == "subscriber")
     raise ConsumerError(f"{scheme}:/…", _EXPECTED)
 
 

@@ -1,7 +1,8 @@
-"""Events from the Unix socket of a running plugin, from now on.
+"""Events from the Unix socket of a running plugin.
 
-In: a path. Out: the documents that the plugin publishes while we are connected. When the plugin ends, so do they, or we
-wait for it to come back; what it published in between is not seen, a socket keeps nothing.
+In: a path. Out: the documents that the plugin publishes while we are connected; when it ends, so do they, or we wait
+for it to come back. A sink of the type "unix" keeps nothing of what is published meanwhile. One of the type
+"subscriber" begins with what was not acknowledged: it is told how many documents of a connection are finished with.
 """
 
 import contextlib
@@ -17,6 +18,9 @@ from audisp_pyaudit.errors import ConsumerError
 
 # How often it is tried whether the plugin is back: a reload is missed by no more than this.
 RETRY_SECONDS = 0.05
+# Acknowledgements are sent for as many documents at a time, or after so long.
+_TOGETHER = 100
+_ACKNOWLEDGE_SECONDS = 0.2
 
 
 class UnixSource:
@@ -33,6 +37,9 @@ class UnixSource:
     def __init__(self, address: UnixAddress, *, reconnect: bool) -> None:
         self.where = address.where
         self._path = address.path
+        self._acknowledges = address.acknowledges
+        self._received = self._finished = self._told_of = 0  # documents of this connection
+        self._told_at = 0.0
         self._reconnect = reconnect
         self._socket: socket.socket | None = None
         self._stream = Stream(self.where)
@@ -45,6 +52,7 @@ class UnixSource:
     def receive(self, seconds: float) -> Document | Problem | None:
         """The next document."""
         for each in self._found:
+            self._received += 1
             return each
         if self._over:
             raise EndOfEvents
@@ -53,17 +61,31 @@ class UnixSource:
         chunk = self._read(self._socket, seconds)
         if chunk is None:
             return None
-        self._found = self._stream.feed(chunk) if chunk else self._ended()
-        return next(self._found, None)
+        if not chunk:
+            self._found = self._ended()
+            return next(self._found, None)
+        self._found = self._stream.feed(chunk)
+        for each in self._found:
+            self._received += 1
+            return each
+        return None
 
     def finish(self) -> None:
-        """Nothing is remembered: a socket gives what comes."""
+        """Acknowledge what was received, if that is wanted, some of it at a time."""
+        self._finished = self._received
+        if self._finished - self._told_of >= _TOGETHER or time.monotonic() - self._told_at >= _ACKNOWLEDGE_SECONDS:
+            self.commit()
 
     def commit(self) -> None:
-        """As finish."""
+        """Acknowledge all that is finished with. What cannot be said comes again with the next connection."""
+        if self._acknowledges and self._socket is not None and self._finished > self._told_of:
+            self._told_of, self._told_at = self._finished, time.monotonic()
+            with contextlib.suppress(OSError):
+                self._socket.sendall(b"%d\n" % self._finished)
 
     def close(self) -> None:
         """Hang up."""
+        self.commit()
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -79,6 +101,7 @@ class UnixSource:
             connection.close()
             raise ConsumerError(self.where, getattr(error, "strerror", None) or str(error)) from None
         self._socket = connection
+        self._received = self._finished = self._told_of = 0
         self._stream = Stream(self.where)
         self._told = False
 

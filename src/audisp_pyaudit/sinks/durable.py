@@ -87,6 +87,7 @@ class DurableSink(QueuedSink):
         except BadAcknowledgementError as error:
             self._part(f"{self._settings.path}: hung up on {self._peer}: {error}")
         except OSError:
+            self._hear_last_words()
             self._part(f"{self._settings.path}: {self._peer} has left")
 
     def recover(self, why: Exception) -> None:
@@ -96,13 +97,17 @@ class DurableSink(QueuedSink):
 
     def let_go(self) -> None:
         """Hear what was acknowledged last, hang up and stop to listen."""
-        if self._connection is not None:
-            with contextlib.suppress(OSError, BadAcknowledgementError):
-                self._read(self._connection)
+        self._hear_last_words()
         self._part("")
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+
+    def _hear_last_words(self) -> None:
+        """A reader that leaves with something unread is reported as a reset, once, before what it said last."""
+        if self._connection is not None:
+            with contextlib.suppress(OSError, BadAcknowledgementError):
+                self._read(self._connection)
 
     def _listen(self) -> None:
         now = time.monotonic()
