@@ -12,7 +12,8 @@ Options of `Engine`, a dict; every key but `host` has a default:
 - `limits`: `line_bytes`, `events`, `event_records`, `event_bytes`, `held_bytes`
 - `timing`: `grace_ms`, `event_timeout_ms`, `idle_ms`, `name_wait_ms`, `name_ttl_ms`, `name_negative_ttl_ms`
 - `sinks`: list of names; a sink's index is its bit in a frame's routes
-- `rules`: list of `{"name": str, "match": {field: [value]}, "drop": bool, "route": [sink] | None}`
+- `rules`: list of `{"name": str, "match": {field: [value]}, "drop": bool, "route": [sink] | None,
+  "class": "keep" | "normal" | None}`
 - `fields`: list of (name, kind): a site's own fields; names that are not in `FIELDS`, kinds that are in `KINDS`
 """
 

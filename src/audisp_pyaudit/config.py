@@ -162,12 +162,13 @@ def _match(value: object) -> Match:
 
 @dataclass(frozen=True)
 class Rule:
-    """Events that match are dropped, or go to the sinks named."""
+    """Events that match are dropped, go to the sinks named, or are kept longer or no longer than others."""
 
     name: str = required(text)
     match: Match = required(_match)  # noqa: RUF009  # the field's check, not a value
     drop: bool = setting(default=False, check=flag)
     route: tuple[str, ...] | None = setting(default=None, check=texts)
+    keep: str = setting("", choice("longest", "normal"))
 
 
 @dataclass(frozen=True)
@@ -229,6 +230,7 @@ def _rule_option(rule: Rule) -> dict[str, object]:
         "match": {name: values for name, values in match.items() if values},
         "drop": rule.drop,
         "route": None if rule.route is None else list(rule.route),
+        "class": {"longest": "keep", "normal": "normal"}.get(rule.keep),
     }
 
 
@@ -379,8 +381,8 @@ def _rules(entries: object, sinks: Mapping[str, SinkSettings], problems: list[Pr
         rule = read_table(Rule, entry, key, problems)
         if rule is not None:
             rules.append(rule)
-            if len(problems) == before and rule.drop == (rule.route is not None):
-                problems.append(Problem(key, "expected either drop = true or route = [sinks]"))
+            if len(problems) == before and rule.drop == (rule.route is not None or bool(rule.keep)):
+                problems.append(Problem(key, "expected either drop = true, or route = [sinks], keep, or both"))
         route = entry.get("route")
         if route == []:
             problems.append(Problem(dotted(key, "route"), "expected at least one sink; drop = true publishes nowhere"))

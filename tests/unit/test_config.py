@@ -164,6 +164,7 @@ match = { kee = "x" }
         ("rules = 1", "a.toml:1: rules: expected tables in a list ([[rules]]), found 1"),
         ("rules = [1]", "rules[0]: expected a table ([[rules]]), found 1"),
         ("[[rules]]\nname='a'\ndrop=true\nmatch=1", "a.toml:4: rules[0].match: expected a table (match = "),
+        ("[[rules]]\nname='a'\nkeep='long'\nmatch={key='k'}", 'rules[0].keep: expected one of "longest", "normal"'),
         ("[[rules]]\nname='a'\nroute=[]\nmatch={key='k'}", "a.toml:3: rules[0].route: expected at least one sink"),
         ("[[rules]]\nname='a'\ndrop=true\nmatch={uid='root'}", "uid: expected numbers (or the beginning of one and *)"),
         ("[[rules]]\nname='a'\ndrop=true\nmatch={auid=['1*', '1*0']}", "auid: expected numbers"),
@@ -187,10 +188,13 @@ match = { kee = "x" }
             "[sinks.a]\ntype='file'\npath='/x'\n[sinks.b]\ntype='unix'\npath='//./x'",
             'a.toml:4: sinks.b: sink "a" has /x already',
         ),
-        ("[[rules]]\nname = 'a'\nmatch = {key = 'k'}", "rules[0]: expected either drop = true or route = [sinks]"),
+        (
+            "[[rules]]\nname = 'a'\nmatch = {key = 'k'}",
+            "rules[0]: expected either drop = true, or route = [sinks], keep, or both",
+        ),
         (
             "[[rules]]\nname='a'\ndrop=true\nroute=['events']\nmatch={key='k'}",
-            "a.toml:1: rules[0]: expected either drop = true or route = [sinks]",
+            "a.toml:1: rules[0]: expected either drop = true, or route = [sinks], keep, or both",
         ),
         ("[[rules]]\nname='a'\nroute=['event']\nmatch={key='k'}", 'there is no sink "event"; did you mean "events"?'),
         ("[timing]\ngrace_ms = 9000", "timing.grace_ms: expected at most timing.event_timeout_ms (2000)"),
@@ -265,7 +269,7 @@ match = { key = "k", uid = [0, "1*"] }
     assert options["names"] == "off"
     assert options["sinks"] == ["a", "b"]
     assert options["rules"] == [
-        {"name": "r", "match": {"key": ["k"], "uid": ["0", "1*"]}, "drop": False, "route": ["b"]}
+        {"name": "r", "match": {"key": ["k"], "uid": ["0", "1*"]}, "drop": False, "route": ["b"], "class": None}
     ]
     timing = options["timing"]
     assert isinstance(timing, dict)

@@ -175,11 +175,7 @@ impl Frames {
 
     /// Most batches have frames of one class only: then it is the same batch.
     fn of_class(&self, klass: &str) -> PyResult<Self> {
-        let keep = match klass {
-            "keep" => true,
-            "normal" => false,
-            _ => return Err(PyValueError::new_err(format!("there is no class {klass:?}"))),
-        };
+        let keep = is_keep(klass)?;
         let all = (0..self.frames.len()).all(|index| self.frames.get(index).is_some_and(|frame| frame.keep == keep));
         let frames = if all { Arc::clone(&self.frames) } else { Arc::new(self.frames.of_class(keep)) };
         Ok(Self { frames })
@@ -245,6 +241,14 @@ impl Frames {
             routes,
         };
         Self { frames: Arc::new(engine::Frames::single(&head, json, msgpack)) }
+    }
+}
+
+fn is_keep(klass: &str) -> PyResult<bool> {
+    match klass {
+        "keep" => Ok(true),
+        "normal" => Ok(false),
+        _ => Err(PyValueError::new_err(format!("there is no class {klass:?}"))),
     }
 }
 
@@ -465,7 +469,7 @@ fn read_timing(dict: &Bound<'_, PyDict>, timing: &mut engine::Timing) -> PyResul
 
 fn read_rule(rule: &Bound<'_, PyAny>) -> PyResult<engine::RuleOptions> {
     let rule = rule.cast::<PyDict>().map_err(|_| PyValueError::new_err("options: rules: a rule is not a dict"))?;
-    check_keys(rule, "rules", &["name", "match", "drop", "route"])?;
+    check_keys(rule, "rules", &["name", "match", "drop", "route", "class"])?;
     let mut matches = Vec::new();
     if let Some(given) = rule.get_item("match")? {
         let given =
@@ -479,5 +483,6 @@ fn read_rule(rule: &Bound<'_, PyAny>) -> PyResult<engine::RuleOptions> {
         matches,
         drop: get(rule, "drop")?.unwrap_or(false),
         route: get(rule, "route")?,
+        keep: get::<String>(rule, "class")?.map(|klass| is_keep(&klass)).transpose()?,
     })
 }

@@ -94,6 +94,8 @@ pub struct RuleOptions {
     pub drop: bool,
     /// Names of sinks; `None` leaves the routes alone.
     pub route: Option<Vec<String>>,
+    /// Whether it outlives others when something has to be dropped; `None` leaves that to what it is.
+    pub keep: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default)]

@@ -42,13 +42,18 @@ struct Rule {
     matches: Vec<(Subject, Vec<Pattern>)>,
     drop: bool,
     routes: Option<u64>,
+    keep: Option<bool>,
 }
 
 /// What the rules say of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Drop,
-    Route(u64),
+    Publish {
+        routes: u64,
+        /// Whether it outlives others when something has to be dropped; `None` leaves that to what it is.
+        keep: Option<bool>,
+    },
 }
 
 #[derive(Debug)]
@@ -101,10 +106,10 @@ impl Rules {
                 index.map(|i| bits | 1 << i).ok_or_else(|| format!("rule {name:?}: no sink {sink:?}"))
             })?),
         };
-        if routes.is_none() && !options.drop {
-            return Err(format!("rule {name:?} neither drops nor routes"));
+        if routes.is_none() && options.keep.is_none() && !options.drop {
+            return Err(format!("rule {name:?} neither drops nor routes nor gives a class"));
         }
-        Ok(Rule { matches, drop: options.drop, routes })
+        Ok(Rule { matches, drop: options.drop, routes, keep: options.keep })
     }
 
     /// The routes of a document that no rule is asked about.
@@ -115,10 +120,11 @@ impl Rules {
     pub fn judge(&self, document: &Document, raw: &[u8]) -> Verdict {
         for rule in &self.rules {
             if rule.matches.iter().all(|(Subject::At(at), patterns)| holds(document, raw, *at, patterns)) {
-                return if rule.drop { Verdict::Drop } else { Verdict::Route(rule.routes.unwrap_or(self.all)) };
+                let routes = rule.routes.unwrap_or(self.all);
+                return if rule.drop { Verdict::Drop } else { Verdict::Publish { routes, keep: rule.keep } };
             }
         }
-        Verdict::Route(self.all)
+        Verdict::Publish { routes: self.all, keep: None }
     }
 }
 
@@ -142,7 +148,12 @@ mod tests {
             matches: vec![(field.into(), vec![value.into()])],
             drop,
             route: route.map(|sink| vec![sink.into()]),
+            keep: None,
         }
+    }
+
+    fn publish(routes: u64) -> Verdict {
+        Verdict::Publish { routes, keep: None }
     }
 
     fn sinks() -> Vec<String> {
@@ -155,11 +166,23 @@ mod tests {
             Rules::new(&[rule("exe", "/usr/bin/*", false, Some("b")), rule("key", "noise", true, None)], &sinks())
                 .unwrap();
         let mut document = Document::default();
-        assert_eq!(rules.judge(&document, b""), Verdict::Route(3));
+        assert_eq!(rules.judge(&document, b""), publish(3));
         document.push(place::TAGS, Some(TextItem { text: Text::Static("noise"), lossy: false }));
         assert_eq!(rules.judge(&document, b""), Verdict::Drop);
         document.put_static(place::PROCESS_EXECUTABLE, "/usr/bin/id");
-        assert_eq!(rules.judge(&document, b""), Verdict::Route(2));
+        assert_eq!(rules.judge(&document, b""), publish(2));
+    }
+
+    #[test]
+    fn a_rule_may_say_what_outlives_others() {
+        let classed = |keep| RuleOptions { keep: Some(keep), ..rule("exe", "/usr/bin/*", false, None) };
+        for keep in [true, false] {
+            let rules = Rules::new(&[classed(keep)], &sinks()).unwrap();
+            let mut document = Document::default();
+            assert_eq!(rules.judge(&document, b""), publish(3));
+            document.put_static(place::PROCESS_EXECUTABLE, "/usr/bin/id");
+            assert_eq!(rules.judge(&document, b""), Verdict::Publish { routes: 3, keep: Some(keep) });
+        }
     }
 
     #[test]

@@ -204,6 +204,7 @@ fn rules_drop_and_route_but_never_a_gap() {
         matches: vec![(field.into(), vec![value.into()])],
         drop,
         route: route.map(|sink| vec![sink.into()]),
+        keep: None,
     };
     let mut options = options();
     options.rules = vec![

@@ -76,8 +76,8 @@ impl Inner {
             self.sockets.observe(call, key.node, key.time_ms, &self.document, &event.bytes);
         }
         let records = event.records.len() as u32;
-        let routes = match self.rules.judge(&self.document, &event.bytes) {
-            Verdict::Route(routes) => routes,
+        let (routes, said) = match self.rules.judge(&self.document, &event.bytes) {
+            Verdict::Publish { routes, keep } => (routes, keep),
             Verdict::Drop => {
                 self.stats.events_filtered += 1;
                 self.stats.records_filtered += u64::from(records);
@@ -89,7 +89,7 @@ impl Inner {
         self.stats.events_incomplete += u64::from(decoded.incomplete);
         let action = decoded.action;
         let category = action.and_then(|action| action.categories.first()).copied().unwrap_or("process");
-        let keep = action.is_some_and(Action::keep);
+        let keep = said.unwrap_or_else(|| action.is_some_and(Action::keep));
         write_frame(&self.document, &event.bytes, frames, category, event.key.time_ms, keep, records, routes);
         Vec::new()
     }
@@ -122,7 +122,8 @@ impl Inner {
         self.document.clear();
         own::gap(&mut self.document, Origin { foreign, ..local(options) }, &id, gap);
         let routes = self.rules.everywhere();
-        write_frame(&self.document, b"", frames, OWN_CATEGORY, gap.after_ms, false, 0, routes);
+        // That something was lost outlives what else is to be told.
+        write_frame(&self.document, b"", frames, OWN_CATEGORY, gap.after_ms, true, 0, routes);
     }
 
     /// Publishes gaps that nobody will fill any more.
