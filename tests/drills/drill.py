@@ -214,9 +214,15 @@ def write(part: float = 1.0) -> None:
 
 
 def announced_lost(found: Arrived) -> int:
-    """How many events the consumers were told of that they never get."""
-    lost = (each["auditd"]["lost"] for each in found.notices if each["event"]["action"] == "frames-dropped")
-    return sum(int(each["frames"]) for each in lost)
+    """How many events the consumers know to be lost: what told of some may be lost, the last one has it all."""
+    lost = [each["auditd"]["lost"] for each in found.notices if each["event"]["action"] == "frames-dropped"]
+    return sum({each["reason"]: int(each["total"]) for each in lost}.values())
+
+
+def share_lost(sent: Sent, lost: list[int]) -> tuple[float, float]:
+    """Of log-ins and of the rest, how much was lost, from 0 to 1."""
+    logins, lost_logins = (len([each for each in serials if each % 10 == 0]) for serials in (sent.whole, lost))
+    return lost_logins / logins, (len(lost) - lost_logins) / (len(sent.whole) - logins)
 
 
 @contextlib.contextmanager

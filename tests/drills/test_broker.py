@@ -20,6 +20,7 @@ from tests.drills.drill import (
     in_order,
     kafka,
     missing,
+    share_lost,
     write,
 )
 from tests.kafka.broker import PASSWORD, USER, Broker
@@ -145,13 +146,14 @@ def test_lossy_counts_what_it_loses(up: Broker, tmp_path: Path) -> None:
         time.sleep(3.0)
         sent = made.stop_writing()
         time.sleep(3.0)
-        made.end()
+        total = made.end()
         found = arrived(made, up.everything("lossy"))
         ledger = made.plugin.sink("topic")
     lost = missing(sent, found)
-    notices = [each["auditd"]["lost"] for each in found.notices if each["event"]["action"] == "frames-dropped"]
-    assert announced_lost(found) == len(lost) == ledger["lost"] > 0
-    assert {each["reason"] for each in notices} == {"memory_full"}
+    # Some of what told of losses is lost, too: it is in the ledger like everything else.
+    notices = ledger["offered"] - total["published"]
+    assert announced_lost(found) == ledger["lost"] == len(lost) + notices - len(found.notices) > 0
+    assert {each["auditd"]["lost"]["reason"] for each in found.notices} == {"memory_full"}
     assert in_order(found.serials)
-    # Log-ins are kept longest.
-    assert len([each for each in lost if each % 10 == 0]) < len(lost) // 20
+    logins, others = share_lost(sent, lost)
+    assert logins < others

@@ -19,7 +19,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from tests.kafka.certificates import Certificates
-from tests.kafka.read import everything, messages
+from tests.kafka.read import end_of, everything, messages
 
 JARS = Path(sys.prefix) / "kafka"
 _JAVA = ("java", "-Xms256m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
@@ -179,6 +179,10 @@ class Broker:
     def leader(self, topic: str) -> int:
         """The node that leads a topic of one partition; -1 if none does."""
         return int(self._admin().list_topics(topic, timeout=10).topics[topic].partitions[0].leader)
+
+    def size(self, topic: str) -> int:
+        """How many messages a topic of one partition has had."""
+        return end_of(self.bootstrap, topic)
 
     def everything(self, topic: str) -> list[bytes]:
         """The values of all messages of a topic, of a partition in order."""

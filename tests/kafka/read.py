@@ -41,3 +41,11 @@ def everything(bootstrap: str, topic: str) -> list[Any]:
                     last = int(each.offset() or 0)
     consumer.close()
     return found
+
+
+def end_of(bootstrap: str, topic: str) -> int:
+    """The offset behind the last message of a topic of one partition."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "test", "log_level": 0})
+    _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=20)
+    consumer.close()
+    return int(end)

@@ -70,6 +70,7 @@ def test_losses_are_told_by_sink_and_reason() -> None:
         "reason": "memory_full",
         "sink": "kafka",
         "frames": count,
+        "total": count,
         "start": timestamp(datetime.fromtimestamp(TIME + 1, UTC)),
         "end": timestamp(datetime.fromtimestamp(TIME + count, UTC)),
     }

@@ -6,6 +6,7 @@ In: frames, from the pipeline's thread. Out: what the log and the consumers have
 import contextlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
@@ -33,6 +34,7 @@ class Feed:
         self._queue = queue
         self._encodings = encodings
         self._trouble = ""
+        self._totals: Counter[tuple[str, str]] = Counter()
         self._started_ms = time.time_ns() // 1_000_000
         self._end = threading.Event()
         self._syncer = threading.Thread(target=self._sync, name="spool sync", daemon=True)
@@ -107,12 +109,16 @@ class Feed:
         """What sinks never get, by sink and reason."""
         for (sink, reason), group in groupby(sorted(self._queue.losses(), key=_whose), _whose):
             losses = list(group)
+            frames = sum(each.frames for each in losses)
+            self._totals[sink, reason] += frames
             starts = [each.first_ms for each in losses if each.first_ms is not None]
             ends = [each.last_ms for each in losses if each.last_ms is not None]
             yield {
                 "reason": reason,
                 "sink": sink,
-                "frames": sum(each.frames for each in losses),
+                "frames": frames,
+                # What tells of a loss may be lost itself; the next one that arrives says it all.
+                "total": self._totals[sink, reason],
                 "start": timestamp_of(min(starts, default=None)),
                 "end": timestamp_of(max(ends, default=None)),
             }
