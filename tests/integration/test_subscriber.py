@@ -2,6 +2,8 @@
 
 import json
 import socket
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,3 +56,40 @@ def test_nothing_is_missing_over_restarts_of_both(
     first_seen = list(dict.fromkeys(serials))
     assert first_seen == list(range(1, 2001))
     assert len(set(ids)) == 2000
+
+
+def test_block_waits_instead_of_losing(
+    start: Start, subscribe: Subscribe, make_records: Records, tmp_path: Path
+) -> None:
+    """Who chose `block` loses nothing: a full spool makes auditd wait, and it goes on when there is room again."""
+    limits = 'when_full = "block"\nquota_bytes = 16777216\nmemory_bytes = 1048576\n'
+    text = config(tmp_path).replace("[sinks.siem]", f"{limits}[limits]\nintake_bytes = 1048576\n[sinks.siem]")
+    plugin = start(text)
+    plugin.stdin.settimeout(120)
+    plugin.wait_for("reading")  # before it has read its configuration it cannot know
+    count = 6000
+    records = make_records(1, count).replace(b'exe="/usr/sbin/sshd"', b'exe="/' + b"x" * 4000 + b'"')
+    sent: list[float] = []
+
+    def write() -> None:
+        for line in records.splitlines(keepends=True):
+            plugin.stdin.sendall(line)
+            sent.append(time.monotonic())
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    plugin.until(lambda: sent and time.monotonic() - sent[-1] > 2, "the writer waits")
+    assert len(sent) < count
+    serials: list[int] = []
+    with subscribe(tmp_path / "siem.sock") as reader:
+        for number, line in enumerate(reader.makefile("rb"), 1):
+            serials.append(json.loads(line)["event"]["sequence"])
+            reader.sendall(b"%d\n" % number)
+            if number == count:
+                break
+        writer.join(30)
+        time.sleep(1.5)  # acknowledgements are heard
+    plugin.end()
+    assert serials == list(range(1, count + 1))
+    sink = plugin.sink("siem")
+    assert (sink["delivered"], sink["lost"], sink["queued"]) == (count, 0, 0)
