@@ -5,6 +5,7 @@ The framings are the engine's: `json-lines` (a document and a newline), `msgpack
 only, so they ask here where a frame ends. Nothing here decodes a document.
 """
 
+import json
 import struct
 from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol
@@ -86,6 +87,17 @@ def frame(document: bytes, framing: str) -> bytes:
     if framing == "json-lines":
         return document + b"\n"
     return document if framing == "msgpack" else _LENGTH.pack(len(document)) + document
+
+
+def document_of(frame: Frame, form: str) -> bytes:
+    """A frame's document in a format; made from the other where a spool was written for sinks that had only that."""
+    if form == "json":
+        return frame.json if frame.json is not None else _as_json(frame.msgpack or b"\x80")
+    return frame.msgpack if frame.msgpack is not None else packing.pack(json.loads(frame.json or b"{}"))
+
+
+def _as_json(packed: bytes) -> bytes:
+    return json.dumps(packing.unpack(packed), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def fit(blob: bytes, framing: str, room: int) -> tuple[int, int]:

@@ -234,3 +234,14 @@ def test_msgpack_comes_with_its_length(make: Make, connect: Connect) -> None:
     (length,) = struct.unpack(">I", reader.socket.recv(4, socket.MSG_WAITALL))
     document: Any = unpack(reader.socket.recv(length, socket.MSG_WAITALL))
     assert document["event"]["sequence"] == 1
+
+
+def test_a_format_that_was_changed_costs_nothing(make: Make, connect: Connect) -> None:
+    """What a spool holds in the other format is delivered in the one that is asked for now."""
+    _, queue = make(format="msgpack")
+    queue.append(frames([1, 2], encodings=["msgpack"]))
+    queue.commit()
+    _, queue = make(format="json")
+    queue.append(frames([3]))
+    queue.commit()
+    assert connect().read(3) == [1, 2, 3]

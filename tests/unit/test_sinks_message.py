@@ -1,5 +1,6 @@
 """Messages: topic, key, headers and time, as a consumer finds them."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -94,3 +95,18 @@ def test_what_is_too_large_is_cut_before_it_is_sent(form: str) -> None:
 def test_a_setting_that_is_no_number_is_left_to_librdkafka() -> None:
     """It says what is wrong with it."""
     assert messages(librdkafka=(("message.max.bytes", "many"),)).of(event()) is not None
+
+
+def test_a_format_that_was_changed_costs_nothing() -> None:
+    """What a spool holds in the other format is sent in the one that is asked for now."""
+    as_json, as_msgpack = (frames([7], encodings=[each])[0] for each in ("json", "msgpack"))
+    for form, frame, other in (("json", as_msgpack, as_json), ("msgpack", as_json, as_msgpack)):
+        message = messages(format=form).of(frame)
+        expected = messages(format=form).of(other)
+        assert message is not None
+        assert expected is not None
+        assert _document(message.value, form) == _document(expected.value, form)
+
+
+def _document(value: bytes, form: str) -> object:
+    return json.loads(value) if form == "json" else unpack(value)

@@ -17,7 +17,7 @@ from audisp_pyaudit._engine import Frames
 from audisp_pyaudit.delivery.cursor import Slice
 from audisp_pyaudit.delivery.queue import Queue
 from audisp_pyaudit.errors import SinkError
-from audisp_pyaudit.framing import socket_framing
+from audisp_pyaudit.framing import document_of, frame, socket_framing
 from audisp_pyaudit.sink_settings import SubscriberSettings
 from audisp_pyaudit.sinks.base import SinkStats
 from audisp_pyaudit.sinks.listener import Listener, peer_of
@@ -163,7 +163,11 @@ class DurableSink(QueuedSink):
         frames = part.frames
         if len(which) != len(frames):
             frames = Frames.collected([frames[part.wanted[each]] for each in which])
-        self._out += frames.blob(self._framing)
+        try:
+            self._out += frames.blob(self._framing)
+        except ValueError:  # written for sinks of another format
+            documents = (document_of(frames[each], self._settings.format) for each in range(len(frames)))
+            self._out += b"".join(frame(each, self._framing) for each in documents)
         self._sent.extend((part, each) for each in which)
 
     def _write(self, connection: socket.socket) -> None:

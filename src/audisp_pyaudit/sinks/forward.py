@@ -9,15 +9,14 @@ acknowledged, so nothing is lost; what the peer had and did not acknowledge come
 """
 
 import contextlib
-import json
 import time
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import cast
 
-from audisp_pyaudit._engine import Frame
 from audisp_pyaudit.delivery.cursor import Slice
 from audisp_pyaudit.delivery.queue import Queue
+from audisp_pyaudit.framing import document_of
 from audisp_pyaudit.packing import pack, unpack
 from audisp_pyaudit.sink_settings import ForwardSettings
 from audisp_pyaudit.sinks.base import SinkStats
@@ -134,7 +133,7 @@ class ForwardSink(QueuedSink):
                 continue
             part, which = self._waiting[0]
             frame = part.frames[part.wanted[which]]
-            document = _document(frame)
+            document = document_of(frame, "msgpack")
             if len(document) > self._settings.event_bytes:
                 smaller = trimmed(cast("Document", unpack(document)), self._settings.event_bytes, pack)
                 if smaller is None:
@@ -224,11 +223,6 @@ class ForwardSink(QueuedSink):
         self._unacknowledged_bytes = 0
         if connection is not None:
             connection.close()
-
-
-def _document(frame: Frame) -> bytes:
-    """The document as msgpack. A spool that was written before this sink was configured may have JSON alone."""
-    return frame.msgpack or pack(json.loads(frame.json or b"{}"))
 
 
 def _told(why: Exception) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple, cast
 
 from audisp_pyaudit._engine import SCHEMA, Frame
+from audisp_pyaudit.framing import document_of
 from audisp_pyaudit.notices import timestamp_of
 from audisp_pyaudit.packing import pack, unpack
 from audisp_pyaudit.sink_settings import KafkaSettings
@@ -53,7 +54,7 @@ class Messages:
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
-        self._json = settings.format == "json"
+        self._format = settings.format
         self._topic = settings.topic
         self._is_template = "{" in settings.topic
         self._key: Callable[[Frame], bytes | None] = _KEYS[settings.key]
@@ -67,7 +68,7 @@ class Messages:
     def of(self, frame: Frame) -> Message | None:
         """The message of a frame; None if it cannot be made small enough."""
         topic = self._topic_of(frame) if self._is_template else self._topic
-        value = (frame.json if self._json else frame.msgpack) or b""
+        value = document_of(frame, self._format)
         limit = self._learned.get(topic, self._max_bytes)
         cut = len(value) > limit
         if cut:
@@ -91,7 +92,7 @@ class Messages:
         return message.timestamp != 0
 
     def _smaller(self, value: bytes, limit: int) -> bytes | None:
-        if self._json:
+        if self._format == "json":
             return trimmed(json.loads(value), limit, _as_json)
         return trimmed(cast("Document", unpack(value)), limit, pack)
 
