@@ -47,7 +47,8 @@ def connected(made: Drill, path: Path) -> socket.socket:
 def test_slow_stuck_and_vanishing_subscribers(tmp_path: Path) -> None:
     """Who reads gets everything, whatever others do; who is slow finds a notice for each event it did not get."""
     path = tmp_path / "events.sock"
-    config = f'[sinks.events]\ntype = "unix"\npath = "{path}"\nbuffer_bytes = 262144\n[timing]\ndrain_ms = 20000\n'
+    buffer = 131 * SCALE.rate  # half a second: a reader may be without the processor for as long
+    config = f'[sinks.events]\ntype = "unix"\npath = "{path}"\nbuffer_bytes = {buffer}\n[timing]\ndrain_ms = 20000\n'
     with drill(tmp_path, config) as made:
         fast, slow = Reader(made, path), Reader(made, path, 0.2)
         stuck = connected(made, path)
