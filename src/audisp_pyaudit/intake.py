@@ -236,6 +236,14 @@ class Intake:
         with self._changed:
             return self._ended and not self._blocks
 
+    @property
+    def hung_up(self) -> bool:
+        """Whether nobody is there any more who writes, though not all may have been read."""
+        poll = select.poll()
+        poll.register(self._fd, select.POLLRDHUP)
+        gone = select.POLLRDHUP | select.POLLHUP | select.POLLERR
+        return self._ended or any(events & gone for _, events in poll.poll(0))
+
     def signals(self) -> list[int]:
         """The signals that came since the last call."""
         with self._changed:

@@ -95,7 +95,8 @@ class Pipeline:
     def run(self) -> None:
         """Work until the input has ended."""
         while not self._intake.finished:
-            if self._feed is not None and self._feed.blocked:  # `when_full = "block"`: intake waits too
+            # `when_full = "block"`: intake waits too. At the end there is nobody left who could be made to wait.
+            if self._feed is not None and self._feed.blocked and not self._intake.hung_up:
                 time.sleep(TICK_SECONDS)
                 self._keep_house(time.monotonic())
                 continue
@@ -122,6 +123,7 @@ class Pipeline:
         self._publish(self._engine.close())
         self._announce_losses()
         if self._feed is not None:
+            self._announce_undelivered(self._feed)
             self._feed.commit()
         self._save_state()
         if self._state_lock is not None:
@@ -193,9 +195,7 @@ class Pipeline:
         remind = now >= self._remind_at
         if self._feed is not None:
             self._feed.keep_house(self._log, remind=remind)
-            for action, lost in self._feed.announcements():
-                self._announce(action, lost)
-            self._feed.announced()
+            self._announce_undelivered(self._feed)
         self._announce_losses()
         self._look_at_sinks(remind=remind)
         self._want_state(now)
@@ -206,6 +206,12 @@ class Pipeline:
             self._remind_at = now + REMIND_SECONDS
             for problem in self._problems:
                 self._log.error("configuration is wrong; running with the defaults", problem=problem)
+
+    def _announce_undelivered(self, feed: Feed) -> None:
+        """Say in the stream what sinks never get."""
+        for action, lost in feed.announcements():
+            self._announce(action, lost)
+        feed.announced()
 
     def _announce_losses(self) -> None:
         """Say in the stream what was lost between auditd and the engine."""

@@ -9,6 +9,13 @@ from audisp_pyaudit.settings import choice, flag, mode, path, required, setting,
 
 MIB = 1024 * 1024
 # Kafka's own rule for names of topics.
+# What nobody can change without losing what the queue promises.
+_GUARANTEES = {
+    "acks": ("all", "-1"),
+    "request.required.acks": ("all", "-1"),
+    "enable.idempotence": ("true",),
+    "enable.gapless.guarantee": ("true",),
+}
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}\Z")
 # What every peer can route by: words with dots between.
 _TAG = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
@@ -44,24 +51,27 @@ def tag(value: object) -> str:
 def librdkafka(value: object) -> tuple[tuple[str, object], ...]:
     """Settings of librdkafka by its own names; it checks them itself."""
     if not isinstance(value, Mapping):
-        raise ValueError(f"expected a table of librdkafka's settings, found {shown(value)}")  # noqa: TRY004  # as every check
+        raise ValueError("expected a table of librdkafka's settings")  # noqa: TRY004  # as every check
     for name, each in value.items():
         if name in {"bootstrap.servers", "metadata.broker.list"}:
             raise ValueError(f'"{name}" is `bootstrap` of the sink')
         if not isinstance(each, str | int | float):
-            raise ValueError(f'"{name}": expected a text, a number, true or false, found {shown(each)}')  # noqa: TRY004
+            raise ValueError(f'"{name}": expected a text, a number, true or false')  # noqa: TRY004
+        if name in _GUARANTEES and str(each).lower() not in _GUARANTEES[name]:
+            wanted = " or ".join(f'"{word}"' for word in _GUARANTEES[name])
+            raise ValueError(f'"{name}": delivery depends on it; expected {wanted}, or nothing')
     return tuple(value.items())
 
 
 def secrets(value: object) -> tuple[tuple[str, str], ...]:
     """Settings of librdkafka whose values stand in files, by absolute path."""
     if not isinstance(value, Mapping):
-        raise ValueError(f"expected a table of settings and paths of files, found {shown(value)}")  # noqa: TRY004  # as above
+        raise ValueError("expected a table of settings and paths of files")  # noqa: TRY004  # as above
     for name, each in value.items():
         try:
             path(each)
-        except ValueError as error:
-            raise ValueError(f'"{name}": {error}') from None
+        except ValueError:  # what was found may be the secret itself
+            raise ValueError(f'"{name}": expected the absolute path of a file') from None
     return tuple((name, str(each)) for name, each in value.items())
 
 

@@ -58,6 +58,21 @@ def test_nothing_is_missing_over_restarts_of_both(
     assert len(set(ids)) == 2000
 
 
+def test_block_does_not_hold_up_the_end(start: Start, make_records: Records, tmp_path: Path) -> None:
+    """Auditd that ends, or reloads, is not made to wait for a subscriber that may never come."""
+    limits = 'when_full = "block"\nquota_bytes = 16777216\nmemory_bytes = 1048576\n'
+    plugin = start(config(tmp_path).replace("[sinks.siem]", f"{limits}[sinks.siem]"))
+    plugin.wait_for("reading")
+    records = make_records(1, 6000).replace(b'exe="/usr/sbin/sshd"', b'exe="/' + b"x" * 4000 + b'"')
+    plugin.stdin.settimeout(120)
+    plugin.stdin.sendall(records)
+    plugin.wait_for("spool does not work")
+    plugin.end()
+    sink = plugin.sink("siem")
+    assert sink["offered"] == sink["queued"] + sink["lost"]
+    assert sink["queued"] > 0
+
+
 def test_block_waits_instead_of_losing(
     start: Start, subscribe: Subscribe, make_records: Records, tmp_path: Path
 ) -> None:

@@ -155,7 +155,7 @@ match = { kee = "x" }
         ),
         (
             "[sinks.a]\ntype='kafka'\nbootstrap='b:1'\n[sinks.a.librdkafka]\n'linger.ms'=[1]",
-            'sinks.a.librdkafka: "linger.ms": expected a text, a number, true or false, found [1]',
+            'sinks.a.librdkafka: "linger.ms": expected a text, a number, true or false',
         ),
         (
             "[queue]\nwhen_full = 'drop'",
@@ -164,6 +164,14 @@ match = { kee = "x" }
         ("rules = 1", "a.toml:1: rules: expected tables in a list ([[rules]]), found 1"),
         ("rules = [1]", "rules[0]: expected a table ([[rules]]), found 1"),
         ("[[rules]]\nname='a'\ndrop=true\nmatch=1", "a.toml:4: rules[0].match: expected a table (match = "),
+        (
+            "[sinks.a]\ntype='kafka'\nbootstrap='b:1'\n[sinks.a.librdkafka]\nacks=0",
+            'sinks.a.librdkafka: "acks": delivery depends on it; expected "all" or "-1", or nothing',
+        ),
+        (
+            "[sinks.a]\ntype='kafka'\nbootstrap='b:1'\n[sinks.a.librdkafka]\n'enable.idempotence'=false",
+            'sinks.a.librdkafka: "enable.idempotence": delivery depends on it; expected "true", or nothing',
+        ),
         ("[[rules]]\nname='a'\nkeep='long'\nmatch={key='k'}", 'rules[0].keep: expected one of "longest", "normal"'),
         ("[[rules]]\nname='a'\nroute=[]\nmatch={key='k'}", "a.toml:3: rules[0].route: expected at least one sink"),
         ("[[rules]]\nname='a'\ndrop=true\nmatch={uid='root'}", "uid: expected numbers (or the beginning of one and *)"),
@@ -278,3 +286,16 @@ match = { key = "k", uid = [0, "1*"] }
     limits = options["limits"]
     assert isinstance(limits, dict)
     assert sorted(limits) == ["event_bytes", "event_records", "events", "held_bytes", "line_bytes"]
+
+
+@pytest.mark.parametrize("where", ["secrets]\n'sasl.password'=", "librdkafka]\n'sasl.password'=[", "x]\nsecrets="])
+def test_a_password_in_the_wrong_place_is_not_repeated(where: str) -> None:
+    """What is said of a mistake goes to terminals and logs; a password must not."""
+    end = "]" if where.endswith("[") else ""
+    table = "[sinks.a" if where.startswith("x") else f"[sinks.a.{where.partition(']')[0]}"
+    source = f"[sinks.a]\ntype='kafka'\nbootstrap='b:1'\n{table}]{where.partition(']')[2]}'hunter2'{end}"
+    if where.startswith("x"):
+        source = "[sinks.a]\ntype='kafka'\nbootstrap='b:1'\nsecrets='hunter2'"
+    told = errors_of(source)
+    assert told
+    assert "hunter2" not in "".join(told)

@@ -204,3 +204,27 @@ def test_a_subscriber_tells_what_it_is_done_with(tmp_path: Path) -> None:
     assert queue.counts("siem").delivered == 298
     sink.close(time.monotonic())
     queue.close()
+
+
+def test_only_what_came_over_this_connection_is_acknowledged(path: Path, plugin: Plugin) -> None:
+    """A plugin that died within a document does not have the next one told of too many."""
+    source = UnixSource(UnixAddress(str(path), "s", acknowledges=True), reconnect=True)
+    assert source.receive(0.1) is None  # connected
+    plugin.send(b'{"event":{"id":"a"}}\n{"event"')
+    assert source.receive(5) == {"event": {"id": "a"}}
+    assert plugin.client is not None
+    plugin.end()
+    again = Plugin(path)
+    problems = [source.receive(5) for _ in range(2)]
+    assert all(isinstance(each, Problem) for each in problems)
+    while source._socket is None:
+        source.receive(0.1)
+    again.send(b'{"event":{"id":"b"}}\n')
+    assert source.receive(5) == {"event": {"id": "b"}}
+    source.finish()
+    source.commit()
+    assert again.client is not None
+    again.client.settimeout(10)
+    assert again.client.recv(100) == b"1\n"
+    source.close()
+    again.end()

@@ -1,8 +1,15 @@
 """Damaged segments that are set aside."""
 
+import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
+
+from audisp_pyaudit._engine import Frames
 from audisp_pyaudit.delivery.aside import Aside
+from audisp_pyaudit.delivery.ring import Commit
+from audisp_pyaudit.delivery.spool import Spool, SpoolSettings
+from tests.frames import frames
 
 
 def segment(folder: Path, number: int, size: int = 100) -> Path:
@@ -35,3 +42,23 @@ def test_it_is_bounded(tmp_path: Path) -> None:
     assert [path.name[:11] for path in sorted(aside.folder.iterdir())] == ["g0000000004", "g0000000005"]
     aside.keep(segment(tmp_path, 6, size=5000))
     assert [path.name[:11] for path in aside.folder.iterdir()] == ["g0000000006"]
+
+
+def test_making_room_does_not_empty_it(tmp_path: Path) -> None:
+    """What was set aside stays also where the spool has to be made smaller."""
+    first = Spool(SpoolSettings(tmp_path / "spool", 1 << 30), {"sinks": ["kafka"]})
+    first.store(Commit(1, 11, Frames.joined([frames(range(1, 11))], 1)), {})
+    first.close()
+    spool = Spool(SpoolSettings(tmp_path / "spool", 1 << 30), {})
+    victim = spool.oldest()
+    assert victim is not None
+    content = victim.segment.path.read_bytes()
+    kept = spool.aside.keep(victim.segment.path)
+    spool.empty(spool.retire(victim))
+    assert kept is not None
+    assert kept.read_bytes() == content
+    assert [(each.name, each.stat().st_size) for each in victim.segment.path.parent.glob("*.gone")] == [
+        (victim.segment.path.with_suffix(".gone").name, 0)
+    ]
+    assert spool.bytes == len(content)  # the spool's own share is given back, that of the folder counts
+    spool.close()

@@ -402,3 +402,100 @@ def test_whatever_happens_the_ledger_is_exact(
         assert history.seen[sink] == sorted(set(history.seen[sink]))
         assert len(history.seen[sink]) + history.lost[sink] == history.wanted[sink]
         assert history.target.counts(sink).queued == 0
+
+
+def test_what_is_acknowledged_after_the_end_comes_again(tmp_path: Path) -> None:
+    """A broker that answers in the last moment costs duplicates at most; nothing in between is skipped."""
+    target = queue(tmp_path)
+    put(target, 1, 10)
+    part = target.take("kafka", 0.0)
+    assert part is not None
+    target.close()
+    target.acknowledge("kafka", [(part, 0)])
+    target.give_up("kafka", part, 1, "refused")
+    assert target.take("kafka", 0.0) is None
+    assert target.counts("kafka").queued == 10
+    assert got(queue(tmp_path)) == list(range(1, 11))
+
+
+def test_a_spool_that_comes_late_does_not_skip_what_is_under_way(tmp_path: Path) -> None:
+    """What was sent from memory and never acknowledged is sent again by the next process."""
+    (tmp_path / "spool").write_text("in the way")
+    target = queue(tmp_path)
+    put(target, 1, 5)
+    assert got(target, acknowledge=False) == [1, 2, 3, 4, 5]
+    (tmp_path / "spool").unlink()
+    put(target, 6, 5)
+    target.keep_house()
+    target.close()
+    assert got(queue(tmp_path)) == list(range(1, 11))
+
+
+def test_a_disk_that_does_not_sync_costs_nothing(tmp_path: Path) -> None:
+    """With `fsync = "always"`, what was written is there, for everybody but a power cut; that is told."""
+
+    class Unsynced(Disk):
+        def fsync(self, fd: int) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), fd)
+
+    def open_spool() -> Spool:
+        return Spool(SpoolSettings(tmp_path / "spool", 64 * MIB, fsync="always"), {"sinks": list(SINKS)}, Unsynced())
+
+    settings = QueueSettings(memory_bytes=64 * KIB, retry_seconds=0.0)
+    target = Queue(settings, [Cursor(name, bit) for bit, name in enumerate(SINKS)], open_spool)
+    target.keep_house()
+    for first in range(1, 501, 50):
+        put(target, first, 50, pad=500)
+        assert "power cut" in target.trouble
+    assert got(target) == got(target, "other") == list(range(1, 501))
+    assert closed(target, 500) == {"delivered": 500, "filtered": 0, "queued": 0, "lost": {}}
+
+
+def test_damage_behind_a_sink_is_not_its_loss(tmp_path: Path) -> None:
+    """What was delivered before the disk broke it is not told as lost after a restart."""
+    target = queue(tmp_path)
+    for first in (1, 11, 21):
+        put(target, first, 10)
+    for _ in range(2):
+        part = target.take("kafka", 0.0)
+        assert part is not None
+        target.acknowledge("kafka", [(part, which) for which in range(10)])
+    target.close()
+    (segment,) = (tmp_path / "spool" / "g0000000001").glob("normal-*.seg")
+    content = bytearray(segment.read_bytes())
+    content[content.index(b'"sequence":15')] ^= 1
+    segment.write_bytes(content)
+    target = queue(tmp_path)
+    assert got(target) == list(range(21, 31))
+    assert target.counts("kafka").lost == {}
+    assert target.counts("kafka").queued == 0
+    assert target.counts("other").queued == 30
+
+
+def test_half_a_commit_on_a_full_disk_is_counted_once(tmp_path: Path) -> None:
+    """Log-ins that did not fit while the rest did: in the end each event is delivered or lost, never both."""
+
+    class Small(Disk):
+        room = 1 << 30
+
+        def write(self, fd: int, data: memoryview) -> int:
+            if len(data) > self.room:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self.room -= len(data)
+            return os.write(fd, data)
+
+    disk = Small()
+    target = queue(tmp_path, memory=128 * KIB, disk=disk, when_full="drop_newest")
+    put(target, 1, 5)
+    disk.room = 40 * KIB
+    for first in range(6, 506, 50):
+        put(target, first, 50, keep=(first,), pad=500)
+    disk.room = 1 << 30
+    put(target, 506, 5)
+    delivered = got(target), got(target, "other")
+    target.keep_house()
+    offered = 510
+    counts = closed(target, offered)
+    assert counts["queued"] == 0
+    assert len(delivered[0]) == len(set(delivered[0])) == counts["delivered"]
+    assert counts["delivered"] + counts["filtered"] + sum(counts["lost"].values()) == offered

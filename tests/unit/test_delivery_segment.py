@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from audisp_pyaudit.delivery.batch import FRAMES, encode
+from audisp_pyaudit.delivery.batch import FRAMES, Batch, encode
 from audisp_pyaudit.delivery.segment import Damage, SegmentReader, SegmentWriter
 
 
@@ -154,6 +154,34 @@ def test_a_batch_that_breaks_off_is_no_batch(tmp_path: Path) -> None:
     while reader.next() is not None:
         pass
     assert reader.torn() is None
+
+
+def test_a_bad_sector_costs_its_segment_not_the_sink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the disk never gives again is told as damage after some tries; delivery goes on behind it."""
+    segment(tmp_path / "s", 3)
+    reader = SegmentReader(tmp_path / "s")
+    assert isinstance(reader.next(), Batch)
+    read = os.pread
+
+    def broken(fd: int, size: int, offset: int) -> bytes:
+        if offset >= reader.offset > 0:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(fd, size, offset)
+
+    monkeypatch.setattr("audisp_pyaudit.delivery.segment.os.pread", broken)
+    found: Batch | Damage | None = None
+    tries = 0
+    while found is None:
+        tries += 1
+        try:
+            found = reader.next()
+        except OSError:
+            assert tries < 100
+    assert isinstance(found, Damage)
+    assert (found.why, tries > 5) == ("it cannot be read: Input/output error", True)
+    assert found.offset + found.size == (tmp_path / "s").stat().st_size
+    monkeypatch.undo()
+    assert reader.next() is None
 
 
 def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:

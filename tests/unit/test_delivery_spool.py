@@ -69,7 +69,7 @@ def test_room_is_made_from_the_oldest_and_log_ins_stay(tmp_path: Path) -> None:
     removed = []
     while (victim := second.oldest()) is not None:
         removed.append((victim.segment.klass, victim.generation))
-        second.give_up(victim)
+        second.empty(second.retire(victim))
     assert removed == [("normal", 1)] * 3 + [("normal", 2)] * 2 + [("keep", 1)]
     assert second.bytes == sum(each.stat().st_size for each in (tmp_path / "s").rglob("*.seg"))
 

@@ -91,6 +91,7 @@ def test_only_one_process_delivers_and_what_was_before_comes_first(tmp_path: Pat
     assert [first.begin(), second.begin(), first.begin()] == [True, False, False]
     first.close()
     assert not third.begin()  # the second one is still writing, which comes first
+    assert second.begin()  # and the third does not keep it from delivering
     second.close()
     assert third.begin()
     assert third.delivers

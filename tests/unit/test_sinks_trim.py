@@ -65,6 +65,17 @@ def test_bytes_are_left_out_whole() -> None:
     assert "file.path_bytes" in found["auditd"]["truncated"]
 
 
+def test_bytes_in_lists_are_left_out_whole_and_addresses_stay() -> None:
+    """What is shortened is still what its name says."""
+    made = document()
+    made["process"]["args_bytes"] = ["QUJD" * 500, None]
+    made["source"] = {"ip": "2001:0db8:85a3:0000:0000:8a2e:0370:7334"}
+    made["file"] = {"path": "a" * 60_000}
+    found = json.loads(trimmed(made, 1800, encode) or b"")
+    assert "args_bytes" not in found["process"]
+    assert found["source"]["ip"] == "2001:0db8:85a3:0000:0000:8a2e:0370:7334"
+
+
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=200),
     lambda inner: st.lists(inner, max_size=30) | st.dictionaries(st.text(max_size=9), inner, max_size=5),

@@ -40,6 +40,7 @@ class UnixSource:
         self._acknowledges = address.acknowledges
         self._received = self._finished = self._told_of = 0  # documents of this connection
         self._told_at = 0.0
+        self._is_end = False  # what is handed out tells of the end of a connection, and is no document of one
         self._reconnect = reconnect
         self._socket: socket.socket | None = None
         self._stream = Stream(self.where)
@@ -52,7 +53,7 @@ class UnixSource:
     def receive(self, seconds: float) -> Document | Problem | None:
         """The next document."""
         for each in self._found:
-            self._received += 1
+            self._received += self._socket is not None and not self._is_end
             return each
         if self._over:
             raise EndOfEvents
@@ -61,7 +62,8 @@ class UnixSource:
         chunk = self._read(self._socket, seconds)
         if chunk is None:
             return None
-        if not chunk:
+        self._is_end = not chunk
+        if self._is_end:
             self._found = self._ended()
             return next(self._found, None)
         self._found = self._stream.feed(chunk)

@@ -120,10 +120,14 @@ class Accounts:
                 if number >= start.generation:
                     sequence = start.sequence if number == start.generation else 0
                     cursor.counts.offered += frames_after(spool.folder_of(number), sequence)
-            if start.generation == spool.generation:
-                start = Position(spool.generation, cursor.read.sequence)
+            if start.generation == spool.generation:  # nobody left anything: all there is we wrote ourselves
+                cursor.acknowledged = Position(spool.generation, cursor.acknowledged.sequence)
+                cursor.read = Position(spool.generation, cursor.read.sequence)
+                for part in cursor.in_flight:  # from memory, before there was a spool
+                    part.after = Position(spool.generation, part.after.sequence)
+                continue
             cursor.read = cursor.acknowledged = start
-            for part in cursor.in_flight:  # from memory, before there was a spool
+            for part in cursor.in_flight:
                 part.after = start
 
     def unsaved(self, spool: Spool) -> list[tuple[Path, str]]:

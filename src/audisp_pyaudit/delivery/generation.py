@@ -10,6 +10,7 @@ batches of a commit name its sequences, by which a reader puts them together aga
 import contextlib
 import os
 import re
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ from audisp_pyaudit.delivery.segment import Damage, Files, SegmentReader, Segmen
 
 # In the order in which room is made.
 CLASSES = ("normal", "keep")
+# Full segments that wait to be synced; more are closed as they are.
+_MAX_ROLLED = 4
 _SEGMENT = re.compile(r"(normal|keep)-(\d{20})-(\d{20})\.(seg|gone)\Z")
 
 
@@ -77,6 +80,7 @@ class GenerationWriter:
         self._segment_bytes = segment_bytes
         self._files = files
         self._writers: dict[str, SegmentWriter] = {}
+        self._rolled: deque[SegmentWriter] = deque()  # full; to be synced by whoever calls `sync`, and closed
         self._indexes = dict.fromkeys(CLASSES, 0)
         self._written = dict.fromkeys(CLASSES, 0)  # the sequence behind the last batch of each class
 
@@ -94,6 +98,10 @@ class GenerationWriter:
                 self._write(klass, first, last, part, {**meta, "routes": part.routes(), "span": part.span()})
             self._written[klass] = last
         self.mark = (last, dict(self._indexes))
+
+    def has(self, klass: str, last: int) -> bool:
+        """Whether the frames of a class of the commit that ends before `last` are on disk."""
+        return self._written[klass] >= last
 
     @property
     def committed(self) -> int:
@@ -113,9 +121,9 @@ class GenerationWriter:
         if writer is not None and writer.usable and writer.size < self._segment_bytes:
             return writer
         if writer is not None:
-            with contextlib.suppress(OSError):
-                writer.sync()
-            writer.close()
+            self._rolled.append(writer)
+            while len(self._rolled) > _MAX_ROLLED:  # nobody syncs: that is what was chosen
+                self._rolled.popleft().close()
             del self._writers[klass]
         path = self.folder / f"{klass}-{first:020d}-{index:020d}.seg"
         writer = SegmentWriter(path, self._files)
@@ -136,6 +144,12 @@ class GenerationWriter:
         Raises:
             OSError: it did not.
         """
+        while self._rolled:
+            writer = self._rolled.popleft()
+            try:
+                writer.sync()
+            finally:
+                writer.close()
         for writer in list(self._writers.values()):
             writer.sync()
 
@@ -161,8 +175,9 @@ class GenerationWriter:
 
     def close(self) -> None:
         """Let go of the files."""
-        for writer in self._writers.values():
+        for writer in (*self._rolled, *self._writers.values()):
             writer.close()
+        self._rolled.clear()
         self._writers.clear()
 
 
@@ -206,6 +221,7 @@ class _ClassReader:
         self._sequence = sequence
         self._reader: SegmentReader | None = None
         self._segment: Segment | None = None
+        self._begins = True
         self._expected: int | None = None
         self._batch: Batch | None = None
         self._damages: list[Damage] = []
@@ -243,6 +259,10 @@ class _ClassReader:
         batch = self._batch
         if batch is None:
             raise RuntimeError("peek found nothing")
+        if self._begins and batch.head.first <= self._sequence:  # what is damaged before it we had
+            self._expected = None
+            self._damages.clear()
+        self._begins = False
         expected = batch.head.index if self._expected is None else self._expected
         missing = Missing(max(0, batch.head.index - expected), tuple(self._damages))
         self._damages = []

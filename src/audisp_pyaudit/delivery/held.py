@@ -88,7 +88,10 @@ def frames_after(folder: Path, sequence: int) -> int:
                 for batch in batches_of(segment.path):
                     behind = batch.head.index + batch.head.count
                     end = max(end, behind)
-                    start = behind if batch.head.last <= sequence else start
+                    if batch.head.last <= sequence:
+                        start = behind
+                    elif batch.head.first <= sequence:  # what is damaged before it is behind us
+                        start = max(start, batch.head.index)
             total += end - start
     return total
 

@@ -7,9 +7,10 @@ Places are beginnings of segments: room is made by whole segments.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from audisp_pyaudit.delivery.batch import FRAMES
 from audisp_pyaudit.delivery.cursor import Position
 from audisp_pyaudit.delivery.generation import CLASSES, Segment, segments_of
-from audisp_pyaudit.delivery.held import Found, routes_after
+from audisp_pyaudit.delivery.held import Found, batches_of, routes_after
 from audisp_pyaudit.delivery.spool import Spool
 
 
@@ -21,6 +22,15 @@ class _Stretch:
     end: Position
     size: int
     segment: Segment
+
+    def unread(self, position: Position) -> int:
+        """Bytes that lie at or behind a position."""
+        if self.end <= position:
+            return 0
+        if self.begin >= position or self.begin.generation < position.generation:
+            return self.size
+        heads = (each.head for each in batches_of(self.segment.path))
+        return sum(each.size for each in heads if each.kind == FRAMES and each.last > position.sequence)
 
 
 def _stretches(spool: Spool) -> list[_Stretch]:
@@ -44,7 +54,7 @@ def place_within(spool: Spool, limit: int, place: Position) -> Position | None:
     stretches = _stretches(spool)
 
     def behind(position: Position) -> int:
-        return sum(each.size for each in stretches if each.end > position)
+        return sum(each.unread(position) for each in stretches)
 
     if behind(place) <= limit:
         return None

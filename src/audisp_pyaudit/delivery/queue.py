@@ -119,9 +119,10 @@ class Queue:
                 self._accounts.lose(frames, self._store.generation, self._store.reason)
 
     def _held_by_somebody(self, commit: Commit) -> bool:
-        """Whether a sink was given a commit and may still need it: then memory holds it anyway."""
+        """Whether a sink was given a commit and may still need it, or the disk has half of it: then it stays."""
         end = self._own(commit.last)
-        return any(each.read >= end > each.acknowledged for each in self._in_own() if each.in_flight)
+        taken = (each.read >= end > each.acknowledged for each in self._in_own() if each.in_flight)
+        return self._store.has_part_of(commit) or any(taken)
 
     @property
     def blocked(self) -> bool:
@@ -143,6 +144,8 @@ class Queue:
         deadline = time.monotonic() + timeout
         while True:
             with self._changed:
+                if self._closed:
+                    return None
                 if cursor.again:
                     return cursor.again.popleft()
                 commit = self._in_memory(cursor)
@@ -153,7 +156,7 @@ class Queue:
                     continue
                 if not self._on_disk(cursor):
                     remaining = deadline - time.monotonic()
-                    if remaining <= 0 or self._closed:
+                    if remaining <= 0:
                         return None
                     self._changed.wait(remaining)
                     continue
@@ -165,6 +168,8 @@ class Queue:
     def acknowledge(self, name: str, which: Sequence[tuple[Slice, int]]) -> None:
         """Note what was delivered: slices and indexes into their `wanted`."""
         with self._changed:
+            if self._closed:  # what was not known by then is not delivered: it is lost, or comes again
+                return
             cursor = self._accounts[name]
             for part, index in which:
                 cursor.counts.delivered += part.acknowledge(index)
@@ -173,6 +178,8 @@ class Queue:
     def give_up(self, name: str, part: Slice, index: int, reason: str) -> None:
         """Note that a frame cannot be delivered, ever."""
         with self._changed:
+            if self._closed:
+                return
             cursor = self._accounts[name]
             if part.acknowledge(index):
                 time_ms = part.frames[part.wanted[index]].time_ms
@@ -182,7 +189,8 @@ class Queue:
     def rewind(self, name: str) -> None:
         """Hand out again what a sink was given and did not acknowledge."""
         with self._changed:
-            self._accounts[name].rewind()
+            if not self._closed:
+                self._accounts[name].rewind()
 
     # --- the house ----------------------------------------------------------------------------------------------------
 
@@ -195,9 +203,12 @@ class Queue:
         if self._store.begin():
             with self._changed:
                 self._changed.notify_all()
-        self._store.save()
-        self._store.keep_within_lag()
-        self._store.reclaim()
+        try:
+            self._store.save()
+        finally:  # room is given back above all where nothing can be written
+            self._store.keep_within_lag()
+            if not self._store.unclean and not self._untold:  # until that is told, it is known from what is there
+                self._store.reclaim()
 
     def unclean_stops(self) -> list[Unclean]:
         """Processes before this one that did not end as they should, since the last call."""
@@ -213,7 +224,9 @@ class Queue:
         """
         if self._untold and self._store.spool is not None:
             self.commit()
-            while self._untold:
+            with self._changed:
+                safe = not self._ring.unstored_bytes
+            while self._untold and safe:
                 self._store.spool.told_of(self._untold.pop().generation)
 
     def damages(self) -> list[Damage]:
@@ -313,7 +326,7 @@ class Queue:
             reader = self._readers[cursor.name] = GenerationReader(*place)
         found = reader.next(limit and limit[0])
         with self._changed:
-            if cursor.epoch != epoch:
+            if cursor.epoch != epoch or self._closed:
                 return None
             if found is None:
                 self._miss(cursor, reader.rest(limit and limit[1]))
@@ -346,7 +359,7 @@ class Queue:
         reason = self._store.reason if self._store.wanted else "shutdown"
         waiting = list(self._ring.unstored())
         for commit in waiting:
-            self._accounts.lose(commit.frames, self._store.generation, reason)
+            self._accounts.lose(self._store.lacks(commit), self._store.generation, reason)
         ends = {self._own(commit.last) for commit in waiting}
         for cursor in self._in_own():
             for part in cursor.in_flight:

@@ -77,12 +77,14 @@ class Ring:
         Args:
             spare: what is not forgotten, as somebody holds it anyway.
         """
-        while self.size > self.limit and len(self._commits) > 1 and self._commits[0].stored:
+        # What is spared is held by somebody else; it must not cost the others their room.
+        limit = self.limit + sum(each.size for each in self._commits if not each.stored and spare(each))
+        while self.size > limit and len(self._commits) > 1 and self._commits[0].stored:
             self.size -= self._commits.pop(0).size
         lost: list[Frames] = []
         for keep in (True, False):
             for index, commit in enumerate(self._commits[:-1]):
-                if self.size <= self.limit:
+                if self.size <= limit:
                     break
                 if commit.stored or spare(commit):
                     continue

@@ -22,6 +22,8 @@ from audisp_pyaudit.delivery.batch import (
     read_rest,
 )
 
+# How often it is tried to read what the disk does not give, before the rest of the segment counts as damaged.
+_READ_TRIES = 10
 # What is searched at a time for the next batch behind a damage.
 _SEARCH_BYTES = 1024 * 1024
 
@@ -81,9 +83,14 @@ class SegmentWriter:
         Raises:
             OSError: it did not.
         """
-        if self._unsynced and self.usable:
+        if not self._unsynced or not self.usable:
+            return
+        self._unsynced = False  # before: another thread may append meanwhile
+        try:
             self._files.fsync(self._fd)
-            self._unsynced = False
+        except OSError:
+            self._unsynced = True
+            raise
 
     @property
     def usable(self) -> bool:
@@ -123,6 +130,7 @@ class SegmentReader:
     def __init__(self, path: Path, offset: int = 0) -> None:
         self.path = path
         self.offset = offset
+        self._tries = 0
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
 
     def close(self) -> None:
@@ -131,7 +139,7 @@ class SegmentReader:
             os.close(self._fd)
             self._fd = -1
 
-    def next(self, *, with_body: bool = True) -> Batch | Damage | None:
+    def next(self, *, with_body: bool = True) -> Batch | Damage | None:  # noqa: PLR0911  # each is another end
         """The next batch, what is damaged before it, or None at the end of what is there.
 
         Args:
@@ -160,6 +168,15 @@ class SegmentReader:
             return damage
         except BadBatchError as error:
             return self._pass_over(str(error))
+        except OSError as error:  # a bad sector stays one
+            self._tries += 1
+            if self._tries < _READ_TRIES:
+                raise
+            size = os.fstat(self._fd).st_size - self.offset
+            damage = Damage(self.path, self.offset, size, f"it cannot be read: {error.strerror}")
+            self.offset += size
+            return damage
+        self._tries = 0
         self.offset += head.size
         return batch
 

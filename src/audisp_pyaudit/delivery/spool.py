@@ -15,7 +15,7 @@ import fcntl
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,8 @@ class Spool:
         size = max(_MIN_SEGMENT_BYTES, min(settings.segment_bytes, self._limit // _PARTS))
         self.writer = GenerationWriter(self.folder_of(self.generation), about, size, files)
         self.aside = Aside(settings.folder / "damaged", self._limit // _PARTS)
-        self._older_bytes = sum(each.size for number in self.generations()[:-1] for each in self.segments(number))
+        self._older_bytes = 0
+        self.recount()
 
     def _make_generation(self) -> int:
         while True:
@@ -128,14 +129,17 @@ class Spool:
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def store(self, commit: Commit, meta: Mapping[str, Any]) -> None:
-        """Append a commit, and have the disk take it if it is always to.
+        """Append a commit.
 
         Raises:
-            OSError: it did not; try again with the same.
+            OSError: the disk did not take it; try again with the same.
         """
         self.writer.append(commit.frames, commit.first, commit.last, meta)
-        if self.settings.fsync == "always":
-            self.writer.sync()
+
+    def recount(self) -> None:
+        """Look how much others before this process have left; one of them may have been writing until now."""
+        older = [each for each in self.generations() if each < self.generation]
+        self._older_bytes = sum(each.size for number in older for each in self.segments(number))
 
     def is_full_for(self, size: int) -> bool:
         """Whether so many bytes more are too many."""
@@ -162,16 +166,29 @@ class Spool:
                     return Dropped(generation, segment)
         return None
 
-    def give_up(self, dropped: Dropped) -> None:
-        """Remove a segment that not everybody had; an empty file is left in its place. It works on a full disk.
+    def retire(self, dropped: Dropped) -> Dropped:
+        """Say of a segment that not everybody had that it is gone; it can be read until it is emptied.
 
         Raises:
-            OSError: it could not be removed.
+            OSError: it could not be.
         """
-        size = dropped.segment.size
         gone = dropped.segment.path.with_suffix(".gone")
         dropped.segment.path.rename(gone)
-        os.truncate(gone, 0)
+        return Dropped(dropped.generation, replace(dropped.segment, path=gone))
+
+    def empty(self, dropped: Dropped) -> None:
+        """Give back the space of a segment that is gone; an empty file stays in its place. It works on a full disk.
+
+        Raises:
+            OSError: it could not be emptied.
+        """
+        path, size = dropped.segment.path, dropped.segment.size
+        if path.stat().st_nlink > 1:  # it was set aside, and stays there
+            path.unlink()
+            with contextlib.suppress(OSError):  # without it, a hole is seen, and told
+                path.touch(mode=0o600)
+        else:
+            os.truncate(path, 0)
         self._count(dropped.generation, -size)
 
     def _remove(self, generation: int, segment: Segment) -> None:
@@ -222,6 +239,12 @@ class Spool:
             return False
         self._lock_fd = fd
         return True
+
+    def leave_lock(self) -> None:
+        """Let another process deliver."""
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
 
     def has_living_elders(self) -> bool:
         """Whether a process that began before this one still writes its generation.

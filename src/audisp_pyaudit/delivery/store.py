@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from audisp_pyaudit._engine import Frames
 from audisp_pyaudit.delivery.accounts import Accounts
 from audisp_pyaudit.delivery.cursor import Position
+from audisp_pyaudit.delivery.generation import CLASSES
 from audisp_pyaudit.delivery.lag import between, place_within
 from audisp_pyaudit.delivery.ring import Commit, Ring
 from audisp_pyaudit.delivery.spool import NO_ROOM, Spool, Unclean
@@ -108,7 +110,9 @@ class Store:
         """Write one commit, making room if that is allowed; False if it cannot be."""
         folder = spool.settings.folder
         try:
-            if spool.is_full_for(commit.size) and not self._make_room(spool, commit.size):
+            if spool.is_full_for(commit.size) and (
+                commit.size > spool.limit or not self._make_room(spool, commit.size)
+            ):
                 self._fail(f"{folder}: full ({spool.bytes} of {spool.limit} bytes)", "spool_full")
                 return False
             try:
@@ -126,7 +130,25 @@ class Store:
             self._fail(why, "spool_full" if full else "spool_failed")
             return False
         self.trouble = ""
+        if spool.settings.fsync == "always":
+            try:
+                spool.writer.sync()
+            except OSError as error:  # it is there, for everybody but a power cut
+                self.trouble = f"{folder}: what was written may not survive a power cut: {error.strerror}"
         return True
+
+    def has_part_of(self, commit: Commit) -> bool:
+        """Whether the disk has some of a commit that it has not taken whole."""
+        return len(self.lacks(commit)) < len(commit.frames)
+
+    def lacks(self, commit: Commit) -> Frames:
+        """What the disk does not have of a commit."""
+        if self.spool is None:
+            return commit.frames
+        lacking = [commit.frames.of_class(each) for each in CLASSES if not self.spool.writer.has(each, commit.last)]
+        if len(lacking) == len(CLASSES):
+            return commit.frames
+        return lacking[0] if lacking else commit.frames.since(commit.last)
 
     def sync(self) -> None:
         """Have the disk take what was written, if it is to now and then.
@@ -205,9 +227,10 @@ class Store:
         if victim is None:
             return False
         with self._lock:
+            gone = spool.retire(victim)  # whoever reads it now reads on, and is not believed
             self._ring.forget_stored()
-            self._accounts.drop(victim)
-        spool.give_up(victim)
+            self._accounts.drop(gone)
+        spool.empty(gone)
         return True
 
     def _in_flight(self, begin: Position, end: Position) -> bool:
@@ -224,8 +247,12 @@ class Store:
         Raises:
             OSError: the spool's folder does not work.
         """
-        if self.spool is None or self.begun or not self.spool.take_lock() or self.spool.has_living_elders():
+        if self.spool is None or self.begun or not self.spool.take_lock():
             return False
+        if self.spool.has_living_elders():
+            self.spool.leave_lock()  # one of them needs it
+            return False
+        self.spool.recount()
         unclean = self.spool.unclean()
         with self._lock:
             self._accounts.resume(self.spool)

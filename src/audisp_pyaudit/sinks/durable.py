@@ -58,6 +58,7 @@ class DurableSink(QueuedSink):
         self._refused = self._denied = 0
         self._out = bytearray()
         self._in = b""
+        self._waiting: deque[_Sent] = deque()  # taken, and not sent yet
         self._sent: deque[_Sent] = deque()  # not acknowledged
         self._acknowledged = 0  # of this connection
 
@@ -156,19 +157,21 @@ class DurableSink(QueuedSink):
         poll.poll(POLL_SECONDS * 1000)
 
     def _take(self) -> None:
-        part = self.queue.take(self.name, POLL_SECONDS)
-        if part is None:
-            return
-        which = part.outstanding()
-        frames = part.frames
-        if len(which) != len(frames):
-            frames = Frames.collected([frames[part.wanted[each]] for each in which])
+        """Take no more than the window allows."""
+        if not self._waiting:
+            part = self.queue.take(self.name, POLL_SECONDS)
+            if part is None:
+                return
+            self._waiting.extend((part, each) for each in part.outstanding())
+        room = min(len(self._waiting), self._settings.window - len(self._sent))
+        chosen = [self._waiting.popleft() for _ in range(room)]
+        frames = Frames.collected([part.frames[part.wanted[each]] for part, each in chosen])
         try:
             self._out += frames.blob(self._framing)
         except ValueError:  # written for sinks of another format
             documents = (document_of(frames[each], self._settings.format) for each in range(len(frames)))
             self._out += b"".join(frame(each, self._framing) for each in documents)
-        self._sent.extend((part, each) for each in which)
+        self._sent.extend(chosen)
 
     def _write(self, connection: socket.socket) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -201,6 +204,7 @@ class DurableSink(QueuedSink):
         self.trouble = why
         self._out.clear()
         self._in = b""
+        self._waiting.clear()
         self._sent.clear()
         self._acknowledged = 0
         self.queue.rewind(self.name)

@@ -150,10 +150,10 @@ class KafkaSink(QueuedSink):
             return None
         self._failed = None
         self._in_flight = 0
+        self._pause.begun()
         self._producer = self._make(
             {**producer_settings(self._settings), "error_cb": self._noticed, "stats_cb": self._told_statistics}
         )
-        self._pause.begun()
         self.queue.rewind(self.name)
         return self._producer
 
@@ -166,7 +166,7 @@ class KafkaSink(QueuedSink):
             self._waiting.extend((part, which) for which in part.outstanding())
         while self._waiting and self._failed is None:
             if self._careful and self._in_flight:
-                self._call(producer.poll, POLL_SECONDS)
+                self._call(producer.flush, POLL_SECONDS)  # does not wait for `linger.ms`
                 return
             if not self._send(producer, *self._waiting[0]):
                 return
@@ -176,7 +176,6 @@ class KafkaSink(QueuedSink):
         """Give the producer a message; False if it is to be tried again."""
         message = self._message(part, which)
         if message is None:
-            self.queue.give_up(self.name, part, which, "unsendable")
             return True
         try:
             producer.produce(
@@ -204,11 +203,16 @@ class KafkaSink(QueuedSink):
         return True
 
     def _message(self, part: Slice, which: int) -> Message | None:
+        """The message of a frame; one that there cannot be is given up."""
+        why = "too_large"
         try:
-            return self._messages.of(part.frames[part.wanted[which]])
+            message = self._messages.of(part.frames[part.wanted[which]])
         except Exception as error:  # noqa: BLE001  # a bug here must not hold up what comes behind
             self.trouble = f"an event cannot be sent; this is a bug, please report it: {error!r}"
-            return None
+            message, why = None, "unsendable"
+        if message is None:
+            self.queue.give_up(self.name, part, which, why)
+        return message
 
     def _reported(self, report: _Report, error: object) -> None:
         self._in_flight -= 1
@@ -219,9 +223,12 @@ class KafkaSink(QueuedSink):
             return
         code = _code(error)
         if code in _POISON:
-            if report.message is not None and not self._can_be_mended(code, report.message):
-                self.queue.give_up(self.name, report.part, report.which, "refused")
+            self._pause = Pause()  # the broker is well, and answers at once
             self._careful = _CAREFUL_MESSAGES
+            if report.message is not None:  # this one it is
+                self._careful = 0
+                if not self._can_be_mended(code, report.message):
+                    self.queue.give_up(self.name, report.part, report.which, "refused")
         self._failed = self._failed or error
 
     def _can_be_mended(self, code: int | None, message: Message) -> bool:

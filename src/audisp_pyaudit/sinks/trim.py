@@ -13,7 +13,7 @@ Document = dict[str, Any]
 _FIRST = ("event.original", "process.command_line", "process.title")
 # What an event is known by.
 _KEPT = frozenset({"@timestamp", "ecs", "event", "host", "service"})
-_LONGEST, _SHORTEST = 16384, 16
+_LONGEST, _SHORTEST = 16384, 64  # no address or number is longer
 _BYTES = "_bytes"  # beside a text: the exact bytes in Base64, of which a part is of no use
 
 
@@ -61,10 +61,16 @@ def _cut(value: Any, name: str, longest: int, names: list[str]) -> Any:  # noqa:
 
 def _shorter(value: Document, name: str, longest: int, names: list[str]) -> Iterator[tuple[str, Any]]:
     for key, each in value.items():
-        if key.endswith(_BYTES) and isinstance(each, str | list) and len(each) > longest:
+        if key.endswith(_BYTES) and _is_longer(each, longest):
             _note(names, f"{name}.{key}")
         else:
             yield key, each
+
+
+def _is_longer(value: Any, longest: int) -> bool:  # noqa: ANN401  # what JSON has
+    if isinstance(value, list):
+        return len(value) > longest or any(_is_longer(each, longest) for each in value)
+    return isinstance(value, str) and len(value) > longest
 
 
 def _note(names: list[str], name: str) -> None:
