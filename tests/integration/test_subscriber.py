@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 Start = Callable[..., Any]
 Records = Callable[..., bytes]
 Subscribe = Callable[[Path], socket.socket]
@@ -63,10 +65,10 @@ def test_block_does_not_hold_up_the_end(start: Start, make_records: Records, tmp
     limits = 'when_full = "block"\nquota_bytes = 16777216\nmemory_bytes = 1048576\n'
     plugin = start(config(tmp_path).replace("[sinks.siem]", f"{limits}[sinks.siem]"))
     plugin.wait_for("reading")
-    records = make_records(1, 6000).replace(b'exe="/usr/sbin/sshd"', b'exe="/' + b"x" * 4000 + b'"')
-    plugin.stdin.settimeout(120)
-    plugin.stdin.sendall(records)
-    plugin.wait_for("spool does not work")
+    records = make_records(1, 12_000).replace(b'exe="/usr/sbin/sshd"', b'exe="/' + b"x" * 4000 + b'"')
+    plugin.stdin.settimeout(2)
+    with pytest.raises(TimeoutError):  # it waits
+        plugin.stdin.sendall(records)
     plugin.end()
     sink = plugin.sink("siem")
     assert sink["offered"] == sink["queued"] + sink["lost"]
