@@ -66,3 +66,17 @@ def test_size_is_that_of_what_is_there() -> None:
     assert ring.size == found <= ring.limit
     ring.forget_stored()
     assert ring.size == found == ring.unstored_bytes
+
+
+def test_what_everybody_has_takes_up_no_memory() -> None:
+    """A host whose events are delivered at once needs little memory; what the disk does not have yet stays."""
+    ring = Ring(1 << 20)
+    for start in (1, 4, 7, 10):
+        ring.append(commit(range(start, start + 3)))
+    for each in list(ring.unstored())[:3]:
+        each.stored = True
+    ring.forget_before(7)
+    assert [each.first for each in [ring.at(0)] if each] == [7]
+    ring.forget_before(100)
+    assert [each.first for each in [ring.at(0)] if each] == [10]
+    assert ring.size == ring.unstored_bytes

@@ -115,6 +115,9 @@ class Queue:
         """Write what the disk does not have yet; forget what memory has no room for."""
         self._store.write()
         with self._changed:
+            read = [each.read for each in self._accounts]
+            if read and min(read).generation == self._store.generation:
+                self._ring.forget_before(min(read).sequence)
             for frames in self._ring.shrink(self._held_by_somebody):
                 self._accounts.lose(frames, self._store.generation, self._store.reason)
 

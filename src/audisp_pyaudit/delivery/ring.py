@@ -68,6 +68,11 @@ class Ring:
         self._commits = [each for each in self._commits if not each.stored]
         self.size = sum(each.size for each in self._commits)
 
+    def forget_before(self, sequence: int) -> None:
+        """Forget what the disk has and everybody has read."""
+        while self._commits and self._commits[0].stored and self._commits[0].last <= sequence:
+            self.size -= self._commits.pop(0).size
+
     def shrink(self, spare: Callable[[Commit], bool] = lambda _commit: False) -> list[Frames]:
         """Make room until the limit is kept: what was forgotten and is nowhere else.
 

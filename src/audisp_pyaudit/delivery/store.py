@@ -138,8 +138,9 @@ class Store:
         return True
 
     def has_part_of(self, commit: Commit) -> bool:
-        """Whether the disk has some of a commit that it has not taken whole."""
-        return len(self.lacks(commit)) < len(commit.frames)
+        """Whether the disk has one class of a commit and not the other."""
+        done = [] if self.spool is None else [self.spool.writer.has(each, commit.last) for each in CLASSES]
+        return any(done) and not all(done)
 
     def lacks(self, commit: Commit) -> Frames:
         """What the disk does not have of a commit."""

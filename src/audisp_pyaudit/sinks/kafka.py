@@ -23,6 +23,8 @@ from audisp_pyaudit.sinks.message import Message, Messages
 from audisp_pyaudit.sinks.queued import POLL_SECONDS, Pause, QueuedSink
 from audisp_pyaudit.sinks.secret import with_secrets
 
+# How long reports of what is under way may wait while nothing new comes.
+REPORT_SECONDS = 0.01
 # What an old producer is given to tell what became of its messages.
 LAST_WORDS_SECONDS = 5.0
 _TOO_LARGE, _INVALID_TIMESTAMP, _AUTHENTICATION = 10, 32, -169
@@ -39,8 +41,8 @@ DEFAULTS: Mapping[str, object] = {
     "message.timeout.ms": 0,
     "linger.ms": 50,
     "compression.type": "zstd",
-    "queue.buffering.max.messages": 10_000,
-    "queue.buffering.max.kbytes": 16_384,
+    "queue.buffering.max.messages": 5_000,
+    "queue.buffering.max.kbytes": 8_192,
     "reconnect.backoff.ms": 1000,
     "reconnect.backoff.max.ms": 30_000,
     "socket.keepalive.enable": True,
@@ -139,7 +141,7 @@ class KafkaSink(QueuedSink):
             self.stop.wait(POLL_SECONDS)
             return
         self._fill(producer)
-        self._call(producer.poll, 0.0 if self._waiting else POLL_SECONDS)
+        self._call(producer.poll, 0.0)
         self._tell_queue()
         if self._failed is not None:
             self.recover(self._failed)
@@ -160,7 +162,8 @@ class KafkaSink(QueuedSink):
     def _fill(self, producer: Producer) -> None:
         """Give the producer what waits, until it has enough."""
         if not self._waiting:
-            part = self.queue.take(self.name, POLL_SECONDS)
+            # Waiting here, not in `poll`: what is new is sent at once, and reports are heard soon enough.
+            part = self.queue.take(self.name, REPORT_SECONDS if self._in_flight else POLL_SECONDS)
             if part is None:
                 return
             self._waiting.extend((part, which) for which in part.outstanding())
