@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
-from audisp_pyaudit.delivery.cursor import Cursor, Position
+from audisp_pyaudit.delivery.cursor import Cursor, Position, Slice
 from audisp_pyaudit.delivery.lag import between, place_within
 from audisp_pyaudit.delivery.queue import Queue, QueueSettings
 from audisp_pyaudit.delivery.spool import Spool, SpoolSettings
@@ -99,3 +99,20 @@ def test_a_place_is_found_across_processes(tmp_path: Path) -> None:
     left = sum(found.routed for found in between(spool, place, Position(4, 0), "slow"))
     assert (passed + left, left < 150) == (600, True)
     spool.close()
+
+
+def test_what_was_read_of_a_segment_does_not_count(tmp_path: Path) -> None:
+    """A sink that is a little behind loses nothing when the spool begins a new segment."""
+    target = queue(tmp_path, [], lag=100 * KIB)
+    behind: list[Slice] = []
+    for first in range(1, 2001, 10):
+        put(target, first, 10)
+        part = target.take("slow", 0.0)
+        assert part is not None
+        behind.append(part)
+        if len(behind) > 1:
+            done = behind.pop(0)
+            target.acknowledge("slow", [(done, which) for which in range(len(done.wanted))])
+        target.keep_house()
+    assert target.counts("slow").lost == {}
+    target.close()

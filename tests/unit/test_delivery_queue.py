@@ -499,3 +499,51 @@ def test_half_a_commit_on_a_full_disk_is_counted_once(tmp_path: Path) -> None:
     assert counts["queued"] == 0
     assert len(delivered[0]) == len(set(delivered[0])) == counts["delivered"]
     assert counts["delivered"] + counts["filtered"] + sum(counts["lost"].values()) == offered
+
+
+def test_room_is_given_back_also_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others filled the disk: what everybody has is removed although the cursors cannot be saved."""
+    first = queue(tmp_path)
+    put(first, 1, 10)
+    first.close()
+    target = queue(tmp_path)
+    assert got(target) == got(target, "other") == list(range(1, 11))
+
+    def full(_path: Path, _data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("audisp_pyaudit.delivery.store.replace_file", full)
+    with pytest.raises(OSError, match="No space"):
+        target.keep_house()
+    assert not (tmp_path / "spool" / "g0000000001").exists()
+
+
+def test_a_commit_that_can_never_fit_costs_nothing_else(tmp_path: Path) -> None:
+    """Monstrous events do not empty the spool to make room for themselves."""
+    target = queue(tmp_path, quota=MIB)
+    for first in range(1, 301, 50):
+        put(target, first, 50, pad=300)
+    put(target, 301, 30, pad=50_000)
+    assert "full" in target.trouble
+    assert got(target)[:300] == list(range(1, 301))
+    assert target.counts("kafka").lost == {}
+
+
+def test_what_an_elder_wrote_meanwhile_counts(tmp_path: Path) -> None:
+    """The quota holds also after a restart during which the old process was still writing."""
+    elder = queue(tmp_path)
+    opened: list[Spool] = []
+
+    def open_spool() -> Spool:
+        opened.append(Spool(SpoolSettings(tmp_path / "spool", 64 * MIB), {"sinks": list(SINKS)}))
+        return opened[-1]
+
+    heir = Queue(QueueSettings(), [Cursor(name, bit) for bit, name in enumerate(SINKS)], open_spool)
+    put(elder, 1, 100)
+    elder.close()
+    heir.keep_house()
+    there = sum(each.stat().st_size for each in (tmp_path / "spool").rglob("*.seg"))
+    assert opened[0].bytes == there > 0
+    assert got(heir) == got(heir, "other") == list(range(1, 101))
+    heir.keep_house()
+    assert opened[0].bytes >= 0
