@@ -62,6 +62,7 @@ class Queue:
         self._accounts = Accounts(sinks)
         self._ring = Ring(settings.memory_bytes)
         self._store = Store(open_spool, ledger, self._ring, self._accounts, self._changed, settings.retry_seconds)
+        self._store.before_reclaim = self._set_aside
         self._readers: dict[str, GenerationReader] = {}
         self._pending: list[Frames] = []
         self._pending_bytes = 0
@@ -234,13 +235,20 @@ class Queue:
 
     def damages(self) -> list[Damage]:
         """Damages that were found in the spool since the last call; the segments are set aside."""
+        self._set_aside()
         with self._changed:
             found, self._damages = self._damages, []
-        if self._store.spool is not None:
-            for path in {each.path for each in found}:
-                with contextlib.suppress(OSError):  # no room, or given up meanwhile: then there is nothing to keep
-                    self._store.spool.aside.keep(path)
         return found
+
+    def _set_aside(self) -> None:
+        """Keep damaged segments: who delivers fast gives them back within a second."""
+        with self._changed:
+            paths = {each.path for each in self._damages}
+        spool = self._store.spool
+        for path in paths:
+            with contextlib.suppress(OSError):  # no room, or given up meanwhile: then there is nothing to keep
+                if spool is not None:
+                    spool.aside.keep(path)
 
     def sync(self) -> None:
         """Have the disk take what was written, if it is to now and then.

@@ -45,6 +45,7 @@ class Store:
         self.wanted = open_spool is not None
         self.begun = False
         self.trouble = ""
+        self.before_reclaim: Callable[[], None] = lambda: None  # what is to be kept of what goes
         self.unclean: list[Unclean] = []  # to be told
         # Under which name what memory has no room for is counted.
         self.reason = "spool_failed" if self.wanted else "memory_full"
@@ -186,6 +187,7 @@ class Store:
             return
         with self._lock:
             position = self._accounts.slowest() if self.begun else None
+        self.before_reclaim()
         if position is not None:
             self.spool.reclaim(position.generation, position.sequence)
 
