@@ -164,11 +164,14 @@ def arrived(drill: Drill, documents: Iterable[bytes]) -> Arrived:
     ids: dict[str, int] = {}
     notices: list[dict[str, Any]] = []
     duplicates = 0
+    told: set[str] = set()
     for each in documents:
         document = json.loads(each)
         serial = document["event"].get("sequence")
         if serial is None:
-            notices.append(document)
+            if document["event"]["id"] not in told:
+                notices.append(document)
+            told.add(document["event"]["id"])
             continue
         assert document["event"]["id"].startswith(drill.id_of(serial)), document["event"]["id"]
         if document["event"]["id"] in ids:

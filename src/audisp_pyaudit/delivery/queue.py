@@ -124,14 +124,20 @@ class Queue:
 
     def _held_by_somebody(self, commit: Commit) -> bool:
         """Whether a sink was given a commit and may still need it, or the disk has half of it: then it stays."""
+        if self._waits:  # one block of input may be more than there is room for; it is the last one
+            return True
         end = self._own(commit.last)
         taken = (each.read >= end > each.acknowledged for each in self._in_own() if each.in_flight)
         return self._store.has_part_of(commit) or any(taken)
 
     @property
+    def _waits(self) -> bool:
+        return self._settings.when_full == "block" and self._store.wanted
+
+    @property
     def blocked(self) -> bool:
         """Whether the pipeline has to wait for room (`when_full = "block"`)."""
-        if self._settings.when_full != "block" or not self._store.wanted:
+        if not self._waits:
             return False
         with self._changed:
             return self._ring.unstored_bytes >= self._settings.memory_bytes // 2
