@@ -178,18 +178,19 @@ def _run(case: Case, folder: Path, rate: float, seconds: float) -> Run:
     readers = [threading.Thread(target=_read, args=(folder / "sock",), daemon=True) for _ in range(case.readers)]
     for reader in readers:
         reader.start()
-    time.sleep(min(_WARM_SECONDS, seconds))
-    warm = _memory(process.pid, "VmRSS")
-    time.sleep(max(0.0, seconds - _WARM_SECONDS))
+    time.sleep(_WARM_SECONDS)
+    warm, began = _memory(process.pid, "VmRSS"), _processor_seconds(process.pid)
+    time.sleep(seconds)
     said = load.stop()
-    cpu, peak = _processor_seconds(process.pid), _memory(process.pid, "VmHWM")
+    cpu, peak = _processor_seconds(process.pid) - began, _memory(process.pid, "VmHWM")
     load.close()
     process.wait()
     sink = re.search(r"^sink out: (.*)$", errors.read_text(errors="replace"), re.MULTILINE)
     waits = said["waits_ms"]
     if not isinstance(waits, dict):
         raise TypeError(said)
-    return Run(cpu / int(str(said["last"])) * 1e6, warm, peak, waits, sink[1] if sink else "")
+    events = int(str(said["last"])) - rate * _WARM_SECONDS  # who starts up pays for that once, not for each event
+    return Run(cpu / events * 1e6, warm, peak, waits, sink[1] if sink else "")
 
 
 def _read(path: Path) -> None:

@@ -44,6 +44,7 @@ __all__ = [
     "Frame",
     "Frames",
     "__version__",
+    "crc32",
     "number_of",
 ]
 
@@ -53,6 +54,9 @@ def number_of(kind: str, word: str, arch: str) -> str | None:
     `kind` is that of the field (`syscall`, `exit`, `signal`, ...), `arch` what `auditd.data.arch` says or the empty
     text. None for a word that is no name.
     """
+
+def crc32(data: bytes) -> int:
+    """The CRC-32 of zlib and Ethernet."""
 
 @final
 class Engine:
@@ -136,8 +140,20 @@ class Frames:
             ValueError: there is no such class.
         """
 
-    def packed(self) -> bytes:
-        """All frames, as `unpacked` takes them."""
+    def packed(self, klass: str) -> tuple[bytes, int, dict[int, int], tuple[int, int] | None]:
+        """The frames of a class as `unpacked` takes them, how many, how many have which routes, and their `span`.
+
+        Raises:
+            ValueError: there is no such class.
+        """
+
+    def parts(self, indexes: list[int], encoding: str) -> list[tuple[bytes | None, bytes, bytes]]:
+        """Document (None if it is not there in this encoding), id and host of frames.
+
+        Raises:
+            IndexError: there is no such frame.
+            ValueError: there is no such encoding.
+        """
 
     @staticmethod
     def unpacked(packed: list[bytes]) -> Frames:

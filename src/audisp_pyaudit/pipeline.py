@@ -22,9 +22,8 @@ from audisp_pyaudit.state import StateLock, save_state
 # While events wait in the engine, time is told it this often; half of `name_wait_ms`, a tenth of `grace_ms`.
 TICK_SECONDS = 0.01
 # After a small block, how long to let the next one grow: auditd sends record by record, and taking each by itself costs
-# more than decoding it (measured at 10,000 events/s: 27 % of a CPU without, see bench/README.md). The first record
-# after a silence is not held up by it.
-COALESCE_SECONDS = 0.002
+# more than decoding it (see docs/decisions.md). The first record after a silence is not held up by it.
+COALESCE_SECONDS = 0.005
 SMALL_BLOCK_BYTES = 64 * 1024
 # With nothing held there is nothing to do but to look after the house.
 IDLE_SECONDS = 1.0

@@ -12,7 +12,7 @@ from audisp_pyaudit.delivery.batch import (
     Batch,
     Head,
     NewerFormatError,
-    encode,
+    prefix,
     read_head,
     read_meta,
     read_rest,
@@ -21,7 +21,7 @@ from audisp_pyaudit.delivery.batch import (
 
 def batch(body: bytes = b"frames", meta: dict[str, object] | None = None) -> bytes:
     """A batch of a commit from 7 to 9."""
-    return encode(FRAMES, 7, 9, 100, 2, meta or {"routes": {"1": 2}}, body)
+    return prefix(FRAMES, 7, 9, 100, 2, meta or {"routes": {"1": 2}}, body) + body
 
 
 def parse(data: bytes) -> tuple[Head, Batch]:
@@ -33,7 +33,7 @@ def parse(data: bytes) -> tuple[Head, Batch]:
 @given(body=st.binary(max_size=2000), first=st.integers(0, 2**63), count=st.integers(0, 2**32 - 1))
 def test_what_is_written_is_read(body: bytes, first: int, count: int) -> None:
     """Every event comes back from the disk as it was."""
-    data = encode(FRAMES, first, first + count, first, count, {"a": [1, None]}, body)
+    data = prefix(FRAMES, first, first + count, first, count, {"a": [1, None]}, body) + body
     head, found = parse(data)
     assert head.size == len(data)
     assert (head.kind, head.first, head.last, head.index, head.count) == (FRAMES, first, first + count, first, count)

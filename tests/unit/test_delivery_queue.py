@@ -106,6 +106,26 @@ def test_every_sink_gets_what_is_for_it(tmp_path: Path, *, lossless: bool) -> No
     assert closed(target, 10) == {"delivered": 8, "filtered": 2, "queued": 0, "lost": {}}
 
 
+def test_without_a_disk_memory_is_given_back_when_everybody_has_it() -> None:
+    """A host that loses nothing needs no memory for what was delivered long ago; what is not acknowledged stays."""
+    target = queue(None)
+    put(target, 1, 10)
+    assert got(target, "other") == list(range(1, 11))
+    part = target.take("kafka", 0.0)
+    assert part is not None
+    put(target, 11, 1)
+    target.rewind("kafka")  # whatever was read and not acknowledged comes again
+    again = target.take("kafka", 0.0)
+    assert again is part
+    assert len(target._ring) == 2
+    target.acknowledge("kafka", [(part, which) for which in range(len(part.wanted))])
+    assert got(target) == [11]
+    assert got(target, "other") == [11]
+    target.store()
+    assert len(target._ring) == 0
+    assert closed(target, 11) == {"delivered": 11, "filtered": 0, "queued": 0, "lost": {}}
+
+
 def test_events_survive_the_process(tmp_path: Path) -> None:
     """A broker that is away over a restart gets everything afterwards, in order, before what is new."""
     for start in (1, 11, 21):

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from audisp_pyaudit.delivery.batch import FRAMES, Batch, encode
+from audisp_pyaudit.delivery.batch import FRAMES, Batch, prefix
 from audisp_pyaudit.delivery.segment import Damage, SegmentReader, SegmentWriter
 
 
 def batch(number: int, body: bytes = b"x" * 50) -> bytes:
     """A batch of one frame."""
-    return encode(FRAMES, number, number + 1, number, 1, {"n": number}, body)
+    return prefix(FRAMES, number, number + 1, number, 1, {"n": number}, body) + body
 
 
 def numbers(path: Path, offset: int = 0) -> list[int | str]:

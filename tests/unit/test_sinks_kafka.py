@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
-from audisp_pyaudit._engine import Frame
+from audisp_pyaudit._engine import Frame, Frames
 from audisp_pyaudit.delivery.cursor import Cursor
 from audisp_pyaudit.delivery.queue import Queue, QueueSettings
 from audisp_pyaudit.sink_settings import KafkaSettings
@@ -255,10 +255,29 @@ def test_what_cannot_be_sent_does_not_hold_up_the_rest(
         return make(self, frame)
 
     monkeypatch.setattr(Messages, "of", broken)
-    sink = KafkaSink("kafka", KafkaSettings(bootstrap="b:1"), queue, fake.make)
+    sink = KafkaSink("kafka", KafkaSettings(bootstrap="b:1", headers="cloudevents"), queue, fake.make)
     run(sink, queue, 10)
     assert len(fake.serials) == 9
     assert dict(queue.counts("kafka").lost) == {"unsendable": 1}
+
+
+@pytest.mark.parametrize("key", ["host", "none"])
+def test_messages_made_all_at_once_are_those_made_one_by_one(
+    fake: FakeBroker, queue: Queue, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A consumer cannot tell which way a message took: value, key, headers and topic are the same."""
+    settings = KafkaSettings(bootstrap="b:1", key=key, librdkafka=(("message.max.bytes", 10_000),))
+    queue.append(frames([1, 2]))
+    queue.append(frames([3], pad=20_000))  # is cut, so it is not made with the others
+    queue.append(frames([4]))
+    monkeypatch.setattr(queued, "POLL_SECONDS", 0.01)
+    run(KafkaSink("kafka", settings, queue, fake.make), queue, 0)
+    batch = Frames.joined([frames([1, 2]), frames([3], pad=20_000), frames([4])], 0)
+    messages = Messages(settings)
+    expected = [messages.of(batch[index]) for index in range(4)]
+    found = [(topic, value, more["key"], more["headers"]) for topic, value, more in fake.stored]
+    assert found == [(each.topic, each.value, each.key, each.headers) for each in expected if each is not None]
+    assert [each is None for each in messages.plain(batch, [0, 1, 2, 3])] == [False, False, True, False]
 
 
 def test_the_states_of_brokers_are_known(fake: FakeBroker, queue: Queue) -> None:

@@ -19,10 +19,11 @@ meta data with one of their own can be read without the frames.
 
 import json
 import struct
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from audisp_pyaudit._engine import crc32
 
 VERSION = 1
 MARK = b"\x93PYAUDIT"
@@ -86,12 +87,11 @@ class Batch:
     body: bytes = b""
 
 
-def encode(kind: int, first: int, last: int, index: int, count: int, meta: Mapping[str, Any], body: bytes) -> bytes:  # noqa: PLR0913, PLR0917  # the fields of the head
-    """A batch as bytes."""
+def prefix(kind: int, first: int, last: int, index: int, count: int, meta: Mapping[str, Any], body: bytes) -> bytes:  # noqa: PLR0913, PLR0917  # the fields of the head
+    """What stands before the frames of a batch: its head and its meta data. `body` follows them as it is."""
     described = json.dumps(meta, separators=(",", ":")).encode()
     head = _HEAD.pack(MARK, VERSION, kind, 0, len(described), len(body), first, last, index, count)
-    checks = _CRC.pack(zlib.crc32(head), zlib.crc32(described), zlib.crc32(body))
-    return b"".join((head, checks, described, body))
+    return b"".join((head, _CRC.pack(crc32(head), crc32(described), crc32(body)), described))
 
 
 def read_head(data: bytes) -> Head:
@@ -103,7 +103,7 @@ def read_head(data: bytes) -> Head:
     """
     mark, version, kind, _, meta_bytes, body_bytes, first, last, index, count = _HEAD.unpack_from(data)
     own, meta_check, body_check = _CRC.unpack_from(data, _HEAD.size)
-    if mark != MARK or own != zlib.crc32(data[: _HEAD.size]):
+    if mark != MARK or own != crc32(data[: _HEAD.size]):
         raise BadBatchError("no batch begins here")
     if version > VERSION:
         raise NewerFormatError(f"format {version} is newer than {VERSION}, which this version reads")
@@ -118,7 +118,7 @@ def read_meta(head: Head, data: bytes) -> Mapping[str, Any]:
     Raises:
         BadBatchError: they are damaged.
     """
-    if len(data) != head.meta_bytes or zlib.crc32(data) != head.meta_check:
+    if len(data) != head.meta_bytes or crc32(data) != head.meta_check:
         raise BadBatchError("the checksum of the meta data is wrong")
     try:
         meta: Mapping[str, Any] = json.loads(data)
@@ -134,6 +134,6 @@ def read_rest(head: Head, rest: bytes) -> Batch:
         BadBatchError: it is damaged.
     """
     meta, body = read_meta(head, rest[: head.meta_bytes]), rest[head.meta_bytes :]
-    if len(body) != head.body_bytes or zlib.crc32(body) != head.body_check:
+    if len(body) != head.body_bytes or crc32(body) != head.body_check:
         raise BadBatchError("the checksum of the frames is wrong")
     return Batch(head, meta, body)

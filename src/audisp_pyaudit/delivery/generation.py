@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from audisp_pyaudit._engine import Frames
-from audisp_pyaudit.delivery.batch import END, FRAMES, HEADER, Batch, encode
+from audisp_pyaudit.delivery.batch import END, FRAMES, HEADER, Batch, prefix
 from audisp_pyaudit.delivery.segment import Damage, Files, SegmentReader, SegmentWriter
 
 # In the order in which room is made.
@@ -93,9 +93,13 @@ class GenerationWriter:
         for klass in CLASSES:
             if self._written[klass] >= last:
                 continue  # a try before this one got as far
-            part = frames.of_class(klass)
-            if len(part):
-                self._write(klass, first, last, part, {**meta, "routes": part.routes(), "span": part.span()})
+            packed, count, routes, span = frames.packed(klass)
+            if count:
+                about = {**meta, "routes": routes, "span": span}
+                before = prefix(FRAMES, first, last, self._indexes[klass], count, about, packed)
+                self._writer(klass, first, self._indexes[klass]).append(before, packed)
+                self._indexes[klass] += count
+                self.bytes += len(before) + len(packed)
             self._written[klass] = last
         self.mark = (last, dict(self._indexes))
 
@@ -107,13 +111,6 @@ class GenerationWriter:
     def committed(self) -> int:
         """The sequence behind the last commit that is whole on disk."""
         return self.mark[0]
-
-    def _write(self, klass: str, first: int, last: int, frames: Frames, meta: Mapping[str, Any]) -> None:
-        index = self._indexes[klass]
-        data = encode(FRAMES, first, last, index, len(frames), meta, frames.packed())
-        self._writer(klass, first, index).append(data)
-        self._indexes[klass] += len(frames)
-        self.bytes += len(data)
 
     def _writer(self, klass: str, first: int, index: int) -> SegmentWriter:
         """The segment to append to; a new one where there is none, or where the last is full or unusable."""
@@ -128,7 +125,7 @@ class GenerationWriter:
         path = self.folder / f"{klass}-{first:020d}-{index:020d}.seg"
         writer = SegmentWriter(path, self._files)
         try:
-            head = encode(HEADER, first, first, index, 0, dict(self._about), b"")
+            head = prefix(HEADER, first, first, index, 0, dict(self._about), b"")
             writer.append(head)
         except OSError:
             writer.close()
@@ -170,7 +167,7 @@ class GenerationWriter:
             OSError: that could not be written.
         """
         index = self._indexes["normal"]
-        data = encode(END, self.committed, self.committed, index, 0, {**meta, "frames": self._indexes}, b"")
+        data = prefix(END, self.committed, self.committed, index, 0, {**meta, "frames": self._indexes}, b"")
         self._writer("normal", self.committed, index).append(data)
 
     def close(self) -> None:

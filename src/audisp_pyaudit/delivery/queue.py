@@ -118,7 +118,9 @@ class Queue:
         with self._changed:
             read = [each.read for each in self._accounts]
             if read and min(read).generation == self._store.generation:
-                self._ring.forget_before(min(read).sequence)
+                # Without a disk, what was read is still needed until it is acknowledged.
+                done = 0 if self._store.wanted else min(each.acknowledged for each in self._accounts).sequence
+                self._ring.forget_before(min(read).sequence, done)
             for frames in self._ring.shrink(self._held_by_somebody):
                 self._accounts.lose(frames, self._store.generation, self._store.reason)
 

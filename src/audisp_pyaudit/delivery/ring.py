@@ -68,9 +68,14 @@ class Ring:
         self._commits = [each for each in self._commits if not each.stored]
         self.size = sum(each.size for each in self._commits)
 
-    def forget_before(self, sequence: int) -> None:
-        """Forget what the disk has and everybody has read."""
-        while self._commits and self._commits[0].stored and self._commits[0].last <= sequence:
+    def forget_before(self, read: int, done: int = 0) -> None:
+        """Forget what the disk has and everybody has read, and what nobody needs any more.
+
+        Args:
+            read: what is before this sequence everybody has read.
+            done: what is before this one everybody has acknowledged.
+        """
+        while self._commits and self._commits[0].last <= (read if self._commits[0].stored else done):
             self.size -= self._commits.pop(0).size
 
     def shrink(self, spare: Callable[[Commit], bool] = lambda _commit: False) -> list[Frames]:

@@ -53,17 +53,20 @@ class SegmentWriter:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._unsynced = False
 
-    def append(self, data: bytes) -> None:
-        """Append a batch, all of it or nothing.
+    def append(self, *parts: bytes) -> None:
+        """Append a batch, all of its parts or nothing.
 
         Raises:
             OSError: it could not be written, and nothing of it is there. If not even that can be had, the segment
                 is closed: `usable` says so, and a reader finds a torn batch at its end.
         """
-        view, done = memoryview(data), 0
+        done = 0
         try:
-            while done < len(data):
-                done += self._files.write(self._fd, view[done:])
+            for part in parts:  # not joined: that would copy them
+                rest = memoryview(part)
+                while rest:
+                    written = self._files.write(self._fd, rest)
+                    done, rest = done + written, rest[written:]
         except OSError:
             if done:
                 self._cut()

@@ -85,7 +85,7 @@ class Spool:
         size = max(_MIN_SEGMENT_BYTES, min(settings.segment_bytes, self._limit // _PARTS))
         self.writer = GenerationWriter(self.folder_of(self.generation), about, size, files)
         self.aside = Aside(settings.folder / "damaged", self._limit // _PARTS)
-        self._older_bytes = 0
+        self._older_bytes = self._aside_bytes = 0
         self.recount()
 
     def _make_generation(self) -> int:
@@ -119,7 +119,7 @@ class Spool:
     @property
     def bytes(self) -> int:
         """Bytes on disk."""
-        return self._older_bytes + self.writer.bytes + self.aside.bytes
+        return self._older_bytes + self.writer.bytes + self._aside_bytes
 
     @property
     def limit(self) -> int:
@@ -140,6 +140,7 @@ class Spool:
         """Look how much others before this process have left; one of them may have been writing until now."""
         older = [each for each in self.generations() if each < self.generation]
         self._older_bytes = sum(each.size for number in older for each in self.segments(number))
+        self._aside_bytes = self.aside.bytes
 
     def is_full_for(self, size: int) -> bool:
         """Whether so many bytes more are too many."""
@@ -201,6 +202,7 @@ class Spool:
             self.writer.bytes += size
         else:
             self._older_bytes += size
+        self._aside_bytes = self.aside.bytes  # where it was set aside, only the name went
 
     def reclaim(self, generation: int, sequence: int) -> None:
         """Give back what lies before a position that everybody is past.
@@ -208,6 +210,7 @@ class Spool:
         Raises:
             OSError: something could not be removed.
         """
+        self._aside_bytes = self.aside.bytes
         for number in self.generations():
             if number > generation:
                 return

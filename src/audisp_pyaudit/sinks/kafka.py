@@ -10,16 +10,19 @@ duplicates, which the event id in the message makes recognisable.
 
 import contextlib
 import dataclasses
+import gc
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, cast
+from functools import partial
+from itertools import repeat
+from typing import Any, NamedTuple, Protocol, cast
 
 from audisp_pyaudit.delivery.cursor import Slice
 from audisp_pyaudit.delivery.queue import Queue
 from audisp_pyaudit.sink_settings import KafkaSettings
 from audisp_pyaudit.sinks.base import SinkStats
-from audisp_pyaudit.sinks.message import Message, Messages
+from audisp_pyaudit.sinks.message import Message, Messages, Plain
 from audisp_pyaudit.sinks.queued import POLL_SECONDS, Pause, QueuedSink
 from audisp_pyaudit.sinks.secret import with_secrets
 
@@ -42,7 +45,7 @@ DEFAULTS: Mapping[str, object] = {
     "linger.ms": 50,
     "compression.type": "zstd",
     "queue.buffering.max.messages": 5_000,
-    "queue.buffering.max.kbytes": 8_192,
+    "queue.buffering.max.kbytes": 4_096,
     "reconnect.backoff.ms": 1000,
     "reconnect.backoff.max.ms": 30_000,
     "socket.keepalive.enable": True,
@@ -73,6 +76,7 @@ def make_producer(settings: Mapping[str, object]) -> Producer:
     """
     from confluent_kafka import Producer as Real  # noqa: PLC0415  # others do without
 
+    gc.freeze()  # as at the start, see `plugin`
     return cast("Producer", Real(dict(settings)))
 
 
@@ -86,17 +90,11 @@ def producer_settings(settings: KafkaSettings) -> dict[str, object]:
     return {**DEFAULTS, "bootstrap.servers": settings.bootstrap, **said}
 
 
-class _Report:
-    """Told by librdkafka what became of a message; on this sink's thread, from within poll and flush."""
+class Sent(NamedTuple):
+    """A message, and whether it was sent alone: only then is it known to be what a broker refuses."""
 
-    __slots__ = ("cut", "message", "part", "sink", "which")
-
-    def __init__(self, sink: "KafkaSink", part: Slice, which: int, message: Message, *, alone: bool) -> None:
-        self.sink, self.part, self.which, self.cut = sink, part, which, message.cut
-        self.message = message if alone else None  # only what goes alone is known to be what is refused
-
-    def __call__(self, error: object, _message: object) -> None:
-        self.sink._reported(self, error)  # noqa: SLF001  # its own
+    message: Message
+    alone: bool
 
 
 class KafkaSink(QueuedSink):
@@ -123,7 +121,9 @@ class KafkaSink(QueuedSink):
         self._in_flight = 0
         self._careful = 0  # messages to send one by one
         self._acknowledged: list[tuple[Slice, int]] = []
-        self._waiting: deque[tuple[Slice, int]] = deque()
+        # A message is None where it is made when its turn comes.
+        self._waiting: deque[tuple[Slice, int, Plain | None]] = deque()
+        self._topic = settings.topic
         self._messages = Messages(settings)
         self._cut = 0
         self._brokers: dict[str, str] = {}
@@ -166,14 +166,30 @@ class KafkaSink(QueuedSink):
             part = self.queue.take(self.name, REPORT_SECONDS if self._in_flight else POLL_SECONDS)
             if part is None:
                 return
-            self._waiting.extend((part, which) for which in part.outstanding())
+            outstanding = part.outstanding()
+            indexes = [part.wanted[which] for which in outstanding]
+            self._waiting.extend(zip(repeat(part), outstanding, self._messages.plain(part.frames, indexes)))
         while self._waiting and self._failed is None:
             if self._careful and self._in_flight:
                 self._call(producer.flush, POLL_SECONDS)  # does not wait for `linger.ms`
                 return
-            if not self._send(producer, *self._waiting[0]):
+            part, which, message = self._waiting[0]
+            sent = message is not None and not self._careful and self._send_plain(producer, part, which, message)
+            if not sent and not self._send(producer, part, which):
                 return
             self._waiting.popleft()
+
+    def _send_plain(self, producer: Producer, part: Slice, which: int, message: Plain) -> bool:
+        """Give the producer a message with nothing special about it; False if `_send` is to see why not."""
+        value, key, headers = message
+        try:
+            producer.produce(
+                self._topic, value, key=key, headers=headers, on_delivery=partial(self._reported, part, which, None)
+            )
+        except Exception:  # noqa: BLE001  # what it is, `_send` finds out
+            return False
+        self._in_flight += 1
+        return True
 
     def _send(self, producer: Producer, part: Slice, which: int) -> bool:
         """Give the producer a message; False if it is to be tried again."""
@@ -187,7 +203,7 @@ class KafkaSink(QueuedSink):
                 key=message.key,
                 headers=message.headers,
                 timestamp=message.timestamp,
-                on_delivery=_Report(self, part, which, message, alone=self._careful > 0),
+                on_delivery=partial(self._reported, part, which, Sent(message, alone=self._careful > 0)),
             )
         except BufferError:
             self._call(producer.poll, POLL_SECONDS)
@@ -217,21 +233,21 @@ class KafkaSink(QueuedSink):
             self.queue.give_up(self.name, part, which, why)
         return message
 
-    def _reported(self, report: _Report, error: object) -> None:
+    def _reported(self, part: Slice, which: int, sent: Sent | None, error: object, _message: object) -> None:
+        """Told by librdkafka what became of a message; on this sink's thread, from within poll and flush."""
         self._in_flight -= 1
         if error is None:
-            self._acknowledged.append((report.part, report.which))
-            self._cut += report.cut
-            self.trouble = ""
+            self._acknowledged.append((part, which))
+            self._cut += sent is not None and sent.message.cut
             return
         code = _code(error)
         if code in _POISON:
             self._pause = Pause()  # the broker is well, and answers at once
             self._careful = _CAREFUL_MESSAGES
-            if report.message is not None:  # this one it is
+            if sent is not None and sent.alone:  # this one it is
                 self._careful = 0
-                if not self._can_be_mended(code, report.message):
-                    self.queue.give_up(self.name, report.part, report.which, "refused")
+                if not self._can_be_mended(code, sent.message):
+                    self.queue.give_up(self.name, part, which, "refused")
         self._failed = self._failed or error
 
     def _can_be_mended(self, code: int | None, message: Message) -> bool:
@@ -264,12 +280,13 @@ class KafkaSink(QueuedSink):
     def _tell_queue(self) -> None:
         if self._acknowledged:
             done, self._acknowledged = self._acknowledged, []
+            self.trouble = ""
             self.queue.acknowledge(self.name, done)
 
     def recover(self, why: object) -> None:
         """Go on with another producer, after a pause, from what was not acknowledged."""
-        self.trouble = f"{self._settings.bootstrap}: {why}"
         self._drop_producer(LAST_WORDS_SECONDS)
+        self.trouble = f"{self._settings.bootstrap}: {why}"
         self.rebuilt += 1
         self._pause.failed()
 

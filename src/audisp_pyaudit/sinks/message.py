@@ -7,10 +7,11 @@ says so.
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import repeat
 from typing import NamedTuple, cast
 
-from audisp_pyaudit._engine import SCHEMA, Frame
+from audisp_pyaudit._engine import SCHEMA, Frame, Frames
 from audisp_pyaudit.framing import document_of
 from audisp_pyaudit.notices import timestamp_of
 from audisp_pyaudit.packing import pack, unpack
@@ -18,6 +19,8 @@ from audisp_pyaudit.sink_settings import KafkaSettings
 from audisp_pyaudit.sinks.trim import Document, trimmed
 
 Headers = list[tuple[str, bytes]]
+# Value, key and headers of a message that has nothing special about it.
+Plain = tuple[bytes, bytes | None, Headers]
 
 _CONTENT_TYPES = {"json": b"application/json", "msgpack": b"application/vnd.msgpack"}
 # librdkafka's own default of message.max.bytes, and what key and headers and the protocol take of it.
@@ -62,6 +65,9 @@ class Messages:
         self._event_time = settings.timestamp == "event"
         self._content_type = _CONTENT_TYPES[settings.format]
         self._max_bytes = _max_bytes(dict(settings.librdkafka))
+        self._is_plain = settings.headers == "own" and settings.key in {"host", "none"}
+        self._is_plain &= not self._is_template and not self._event_time
+        self._has_key = settings.key == "host"
         self._learned: dict[str, int] = {}  # by topic
         self._event_time_from = 0.0  # monotonic
 
@@ -78,6 +84,19 @@ class Messages:
             value = smaller
         timestamp = max(0, frame.time_ms) if self._event_time and time.monotonic() >= self._event_time_from else 0
         return Message(topic, value, self._key(frame), self._headers(self._content_type, frame), timestamp, cut)
+
+    def plain(self, frames: Frames, indexes: list[int]) -> Iterable[Plain | None]:
+        """What `of` would make of frames, for all at once and so at a third of the cost; None where it has to do it."""
+        if not self._is_plain:
+            return repeat(None, len(indexes))
+        limit = self._learned.get(self._topic, self._max_bytes)
+        content_type, has_key = ("content-type", self._content_type), self._has_key
+        return [
+            (value, host if has_key else None, [content_type, _SCHEMA_HEADER, ("event-id", identity)])
+            if value is not None and len(value) <= limit
+            else None
+            for value, identity, host in frames.parts(indexes, self._format)
+        ]
 
     def too_large(self, message: Message) -> bool:
         """Note that a message was refused for its size; whether a smaller one makes sense."""
@@ -119,7 +138,7 @@ _KEYS: dict[str, Callable[[Frame], bytes | None]] = {
 
 
 def _own_headers(content_type: bytes, frame: Frame) -> Headers:
-    return [("content-type", content_type), ("schema-version", _SCHEMA), ("event-id", frame.id.encode())]
+    return [("content-type", content_type), _SCHEMA_HEADER, ("event-id", frame.id.encode())]
 
 
 def _cloud_headers(content_type: bytes, frame: Frame) -> Headers:
@@ -137,3 +156,4 @@ def _cloud_headers(content_type: bytes, frame: Frame) -> Headers:
 
 
 _SCHEMA = str(SCHEMA).encode()
+_SCHEMA_HEADER = ("schema-version", _SCHEMA)

@@ -28,8 +28,8 @@ use crate::header::Header;
 use crate::nodes::Node;
 use crate::options::{Limits, Timing};
 
-/// Closed events remembered, to tell a late record from a new event. At 10,000 events/s this is 6.5 s, and 5 MB.
-const RECENT: usize = 65_536;
+/// Closed events remembered, to tell a late record from a new event. At 10,000 events/s this is 1.6 s, and 1.2 MB.
+const RECENT: usize = 16_384;
 /// How many of them survive a restart: records come late by tens of events, not by thousands.
 const RECENT_SAVED: usize = 2048;
 /// Records that have to have passed since an event's last one before its age closes it. Events of two CPUs were seen

@@ -141,6 +141,7 @@ impl Engine {
     /// Takes bytes of the stream, in chunks of any size. Never fails on content.
     pub fn feed(&mut self, chunk: &[u8]) -> Frames {
         let mut frames = self.frames();
+        frames.expect(chunk.len());
         self.fed |= !chunk.is_empty();
         self.clean &= chunk.is_empty();
         self.inner.stats.bytes_in += chunk.len() as u64;

@@ -90,6 +90,12 @@ impl Frames {
         Self { heads: Vec::new(), text: String::new(), json: json.then(Vec::new), msgpack: msgpack.then(Vec::new) }
     }
 
+    /// Makes room for the documents of so many bytes of records, so that growing copies them once at most.
+    pub fn expect(&mut self, record_bytes: usize) {
+        let out = self.json.iter_mut().chain(&mut self.msgpack);
+        out.for_each(|out| out.reserve(record_bytes));
+    }
+
     pub fn len(&self) -> usize {
         self.heads.len()
     }
@@ -238,6 +244,12 @@ impl Frames {
         let has =
             batches.fold((true, true), |has, each| (has.0 && each.json.is_some(), has.1 && each.msgpack.is_some()));
         let mut all = Self::new(has.0, has.1);
+        let parts: Vec<(&Frames, usize)> = parts.collect();
+        let bytes =
+            |json| parts.iter().filter_map(|&(batch, index)| batch.document(index, json)).map(<[u8]>::len).sum();
+        all.json.iter_mut().for_each(|out| out.reserve_exact(bytes(true)));
+        all.msgpack.iter_mut().for_each(|out| out.reserve_exact(bytes(false)));
+        all.heads.reserve_exact(parts.len());
         for (batch, index) in parts {
             all.take(batch, index);
         }

@@ -36,7 +36,7 @@ pub use engine::Engine;
 pub use frames::{Frame, Frames, Framing, NewHead};
 pub use names::NameKind;
 pub use options::{Host, IncludeRaw, Limits, Options, Restore, RuleOptions, Timing};
-pub use packed::{pack, unpack};
+pub use packed::{pack, unpack, Packed};
 pub use state::StateError;
 pub use stats::Stats;
 

@@ -13,6 +13,8 @@
 //! Whoever stores entries protects them with a checksum. `unpack` still believes nothing: any bytes give frames or an
 //! error.
 
+use std::collections::HashMap;
+
 use crate::frames::{Frames, NewHead};
 
 const KEEP: u8 = 1;
@@ -21,10 +23,30 @@ const JSON: u8 = 4;
 const MSGPACK: u8 = 8;
 const FIXED: usize = 8 + 8 + 8 + 4 + 1 + 4 * 2 + 2 * 4;
 
-/// Packs frames. A text longer than 65,535 bytes is cut: ids and names of hosts are not.
-pub fn pack(frames: &Frames) -> Vec<u8> {
-    let mut out = Vec::with_capacity(frames.size());
-    for frame in (0..frames.len()).filter_map(|index| frames.get(index)) {
+/// Frames of a class, packed, and what a reader wants to know before it unpacks them.
+#[derive(Debug, Default)]
+pub struct Packed {
+    pub bytes: Vec<u8>,
+    pub count: usize,
+    /// How many have which routes.
+    pub routes: HashMap<u64, usize>,
+    /// Earliest and latest time, in ms since 1970.
+    pub span: Option<(i64, i64)>,
+}
+
+/// Packs the frames that outlive others when something has to be dropped, or those that do not. A text longer than
+/// 65,535 bytes is cut: ids and names of hosts are not.
+pub fn pack(frames: &Frames, keep: bool) -> Packed {
+    let mut packed = Packed::default();
+    for frame in (0..frames.len()).filter_map(|index| frames.get(index)).filter(|frame| frame.keep == keep) {
+        if packed.count == 0 {
+            packed.bytes.reserve(frames.size());
+        }
+        packed.count += 1;
+        *packed.routes.entry(frame.routes).or_default() += 1;
+        let (first, last) = packed.span.unwrap_or((frame.time_ms, frame.time_ms));
+        packed.span = Some((first.min(frame.time_ms), last.max(frame.time_ms)));
+        let out = &mut packed.bytes;
         let session = frame.session.unwrap_or_default();
         let texts = [frame.id, frame.host, session, frame.category].map(cut);
         let documents = [frame.json, frame.msgpack].map(Option::unwrap_or_default);
@@ -55,7 +77,7 @@ pub fn pack(frames: &Frames) -> Vec<u8> {
             out.extend_from_slice(document);
         }
     }
-    out
+    packed
 }
 
 fn cut(text: &str) -> &str {
@@ -160,15 +182,19 @@ mod tests {
     #[test]
     fn what_is_packed_comes_back() {
         for (json, msgpack) in [(true, true), (true, false), (false, true)] {
-            let frames = batch(json, msgpack);
-            assert_eq!(shown(&unpack(&[&pack(&frames)]).unwrap()), shown(&frames));
+            let frames = batch(json, msgpack).of_class(false);
+            assert_eq!(shown(&unpack(&[&pack(&frames, false).bytes]).unwrap()), shown(&frames));
         }
     }
 
     #[test]
     fn classes_are_put_together_in_order() {
         let frames = batch(true, false);
-        let (keep, normal) = (pack(&frames.of_class(true)), pack(&frames.of_class(false)));
+        let (keep, normal) = (pack(&frames, true), pack(&frames, false));
+        assert_eq!((keep.count, normal.count), (1, 2));
+        assert_eq!(normal.routes, HashMap::from([(1 << 63, 2)]));
+        assert_eq!(normal.span, Some((-5, -5)));
+        let (keep, normal) = (keep.bytes, normal.bytes);
         assert_eq!(shown(&unpack(&[&keep, &normal]).unwrap()), shown(&frames));
         assert_eq!(unpack(&[&keep]).unwrap().get(0).unwrap().id, "b");
         assert_eq!(unpack(&[]).unwrap().len(), 0);
@@ -176,7 +202,7 @@ mod tests {
 
     #[test]
     fn damaged_bytes_give_an_error_or_frames_and_never_a_panic() {
-        let packed = pack(&batch(true, true));
+        let packed = pack(&batch(true, true), false).bytes;
         for at in 0..packed.len() {
             let _ = unpack(&[&packed[..at]]);
             for bit in 0..8 {

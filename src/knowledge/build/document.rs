@@ -1,6 +1,6 @@
 //! The document's tree (document.tsv) and where each field goes (fields.tsv, path_fields.tsv).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -107,7 +107,9 @@ pub fn write(data: &Path, kinds: &Kinds, out: &mut String) -> Places {
     let mut names: Vec<String> = Vec::new();
     let mut general = String::new();
     let mut overrides = String::new();
-    for (line, row) in rows(&data.join("fields.tsv"), 4) {
+    let all = rows(&data.join("fields.tsv"), 4);
+    let overridden: BTreeSet<String> = all.iter().filter(|(_, r)| r[0] != "*").map(|(_, r)| r[1].clone()).collect();
+    for (line, row) in all {
         let at = |path: &str| *place.get(path).unwrap_or_else(|| panic!("fields.tsv:{line}: no place {path}"));
         let named = matches!(row[2].as_str(), "uid" | "gid");
         let key = snake(&row[1]);
@@ -121,8 +123,11 @@ pub fn write(data: &Path, kinds: &Kinds, out: &mut String) -> Places {
             (path, false) => (at(path), 0),
         };
         let kind = kinds.expression(&row[2], "fields.tsv", line);
-        let entry =
-            format!("Field {{ name: {:?}, kind: {kind}, place: Place({main}), beside: Place({beside}) }}", row[1]);
+        let overridden = overridden.contains(&row[1]);
+        let entry = format!(
+            "Field {{ name: {:?}, kind: {kind}, place: Place({main}), beside: Place({beside}), overridden: {overridden} }}",
+            row[1]
+        );
         if row[0] == "*" {
             places.insert(row[1].clone(), (main, beside));
             names.push(row[1].clone());

@@ -91,6 +91,8 @@ pub struct Field {
     pub place: Place,
     /// Place of what stands beside it: the name of a user or group, or what the number means.
     pub beside: Place,
+    /// Some record types have a field of this name that is another.
+    overridden: bool,
 }
 
 /// A key of `auditd.paths[]`.
@@ -137,13 +139,15 @@ pub fn record_types() -> impl Iterator<Item = (u16, &'static str)> {
 
 /// What is known of a field, for the given record type.
 pub fn field(record_type: &str, name: &[u8]) -> Option<&'static Field> {
-    // Few record types have a rule of their own, and those few rules are found faster by looking than by hashing.
-    if let Some((_, own)) = FIELD_OVERRIDES.iter().find(|(t, f)| *t == record_type && f.name.as_bytes() == name) {
-        return Some(own);
-    }
     let slot = FIELD_SLOTS[(mix(name, FIELD_MULTIPLIER) >> (64 - FIELD_BITS)) as usize];
-    let found = FIELDS.get(usize::from(slot).checked_sub(1)?)?;
-    (found.name.as_bytes() == name).then_some(found)
+    let found = usize::from(slot).checked_sub(1).map(|index| &FIELDS[index]);
+    let found = found.filter(|found| found.name.as_bytes() == name);
+    if found.is_some_and(|found| !found.overridden) {
+        return found;
+    }
+    // Few record types have a rule of their own, and those few rules are found faster by looking than by hashing.
+    let own = FIELD_OVERRIDES.iter().find(|(t, f)| *t == record_type && f.name.as_bytes() == name);
+    own.map(|(_, own)| own).or(found)
 }
 
 /// The names of all fields that are known.
