@@ -1,5 +1,7 @@
 """Frames for the tests of delivery: small events, known by their serials."""
 
+import base64
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 
@@ -30,9 +32,15 @@ def frames(  # noqa: PLR0913  # what a test may want to differ
     engine, keep = Engine(options), frozenset(keep)
     kinds = {serial: "USER_LOGIN" if serial in keep else "SOFTWARE_UPDATE" for serial in serials}
     lines = "".join(
-        _LINE.format(kind=kind, time=TIME + serial, serial=serial, pad="x" * pad) for serial, kind in kinds.items()
+        _LINE.format(kind=kind, time=TIME + serial, serial=serial, pad=noise(serial, pad))
+        for serial, kind in kinds.items()
     )
     return Frames.joined([engine.feed(lines.encode()), engine.close()], 0)
+
+
+def noise(serial: int, letters: int) -> str:
+    """Letters that take up as much room on a disk as in memory, though a spool is compressed."""
+    return base64.urlsafe_b64encode(hashlib.shake_256(str(serial).encode()).digest(letters)).decode()[:letters]
 
 
 def serials(batch: Frames, wanted: Iterable[int] | None = None) -> list[int]:

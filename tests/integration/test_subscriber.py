@@ -1,7 +1,10 @@
 """The whole process with a named subscriber. Every test asserts that the ledger closes."""
 
+import itertools
 import json
+import re
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
+
+from tests.frames import noise
 
 Start = Callable[..., Any]
 Records = Callable[..., bytes]
@@ -60,12 +67,18 @@ def test_nothing_is_missing_over_restarts_of_both(
     assert len(set(ids)) == 2000
 
 
+def wide(records: bytes) -> bytes:
+    """Records of some 4 KiB each, also on disk."""
+    number = itertools.count()
+    return re.sub(b'exe="/usr/sbin/sshd"', lambda _: f'exe="/{noise(next(number), 4000)}"'.encode(), records)
+
+
 def test_block_does_not_hold_up_the_end(start: Start, make_records: Records, tmp_path: Path) -> None:
     """Auditd that ends, or reloads, is not made to wait for a subscriber that may never come."""
     limits = 'when_full = "block"\nquota_bytes = 16777216\nmemory_bytes = 1048576\n'
     plugin = start(config(tmp_path).replace("[sinks.siem]", f"{limits}[sinks.siem]"))
     plugin.wait_for("reading")
-    records = make_records(1, 12_000).replace(b'exe="/usr/sbin/sshd"', b'exe="/' + b"x" * 4000 + b'"')
+    records = wide(make_records(1, 12_000))
     plugin.stdin.settimeout(2)
     with pytest.raises(TimeoutError):  # it waits
         plugin.stdin.sendall(records)
@@ -85,7 +98,7 @@ def test_block_waits_instead_of_losing(
     plugin.stdin.settimeout(120)
     plugin.wait_for("reading")  # before it has read its configuration it cannot know
     count = 6000
-    records = make_records(1, count).replace(b'exe="/usr/sbin/sshd"', b'exe="/' + b"x" * 4000 + b'"')
+    records = wide(make_records(1, count))
     sent: list[float] = []
 
     def write() -> None:

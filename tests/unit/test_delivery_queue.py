@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
+from audisp_pyaudit.delivery.batch import MARK
 from audisp_pyaudit.delivery.cursor import Cursor, Slice
 from audisp_pyaudit.delivery.queue import Queue, QueueSettings
 from audisp_pyaudit.delivery.spool import Spool, SpoolSettings
@@ -483,7 +485,8 @@ def test_damage_behind_a_sink_is_not_its_loss(tmp_path: Path) -> None:
     target.close()
     (segment,) = (tmp_path / "spool" / "g0000000001").glob("normal-*.seg")
     content = bytearray(segment.read_bytes())
-    content[content.index(b'"sequence":15')] ^= 1
+    batches = [found.start() for found in re.finditer(re.escape(MARK), content)]
+    content[batches[3] - 100] ^= 1  # behind the segment's description, in the second of three
     segment.write_bytes(content)
     target = queue(tmp_path)
     assert got(target) == list(range(21, 31))

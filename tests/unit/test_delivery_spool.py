@@ -21,9 +21,9 @@ def spool(folder: Path, quota: int = 64 * MIB, share: float = 1.0) -> Spool:
 
 
 def commit(first: int, count: int = 50, keep: tuple[int, ...] = ()) -> Commit:
-    """Events of some 2 KiB each."""
+    """Events of some 2 KiB each on disk."""
     numbers = range(first, first + count)
-    return Commit(first, first + count, Frames.joined([frames(numbers, keep=keep, pad=1000)], first))
+    return Commit(first, first + count, Frames.joined([frames(numbers, keep=keep, pad=2000)], first))
 
 
 def fill(target: Spool, commits: int, keep: tuple[int, ...] = ()) -> None:

@@ -181,8 +181,11 @@ impl Frames {
         Ok(self.frames.indexes_for(sink))
     }
 
+    /// Most sinks want all of a batch: then it is the same batch.
     fn since(&self, sequence: u64) -> Self {
-        Self { frames: Arc::new(self.frames.since(sequence)) }
+        let all = (0..self.frames.len()).all(|index| self.frames.get(index).is_some_and(|f| f.sequence >= sequence));
+        let frames = if all { Arc::clone(&self.frames) } else { Arc::new(self.frames.since(sequence)) };
+        Self { frames }
     }
 
     /// Most batches have frames of one class only: then it is the same batch.
