@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 TIMEOUT = 30
+OURS = (sys.executable, "-I", "-m", "audisp_pyaudit")
 
 
 def _like_auditd(*, restarted: bool) -> None:
@@ -30,9 +31,10 @@ class Plugin:
         restarted: whether it starts with signals blocked.
         before: a command that starts it, if it is not to be started at once.
         environment: its environment, which auditd leaves empty.
+        command: what it is, if it is not this environment's.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what a test may want to differ
         self,
         folder: Path,
         config: str,
@@ -40,6 +42,7 @@ class Plugin:
         restarted: bool = False,
         before: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        command: Sequence[str] = OURS,
     ) -> None:
         self.config = folder / "plugin.toml"
         self.config.write_text(config)
@@ -48,7 +51,7 @@ class Plugin:
         self.log = folder / f"plugin-{time.monotonic_ns()}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*before, sys.executable, "-I", "-m", "audisp_pyaudit", "--config", str(self.config), "--print-ledger"],
+                [*before, *command, "--config", str(self.config), "--print-ledger"],
                 stdin=theirs.fileno(),
                 stdout=subprocess.PIPE,
                 stderr=log,

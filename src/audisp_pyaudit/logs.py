@@ -5,6 +5,7 @@ records, and it never stops the process: a standard error that is gone, or that 
 is loaded here, so this is imported after intake has begun to read.
 """
 
+import logging
 import sys
 from typing import IO, Any, Protocol
 
@@ -78,6 +79,6 @@ def make_log(stream: IO[str] | None = None) -> structlog.typing.FilteringBoundLo
     log: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         structlog.PrintLogger(target),  # type: ignore[arg-type]  # it writes and flushes, no more is used
         processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger("info"),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
     return log

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Plugin]]:
     """Starts plugins, and makes sure that they end."""
     plugins = []
 
-    def start(config: str, *, restarted: bool = False) -> Plugin:
+    def start(config: str, **how: Any) -> Plugin:  # noqa: ANN401  # as `Plugin` has it
         text = f'[host]\nname = "web-1"\nid = "{"0" * 32}"\n[state]\npath = "{tmp_path}/engine.state"\n{config}'
-        plugins.append(Plugin(tmp_path, text, restarted=restarted))
+        plugins.append(Plugin(tmp_path, text, **how))
         return plugins[-1]
 
     yield start

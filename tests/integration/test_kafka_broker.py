@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
+import audisp_pyaudit
 from tests.kafka import broker as kafka_broker
 from tests.kafka.broker import Broker
 
@@ -87,3 +89,42 @@ def test_an_event_that_is_larger_than_the_topic_allows(
     plugin.end()
     sink = plugin.sink("topic")
     assert (sink["delivered"], sink["queued"], sink["lost"], sink["cut"]) == (200, 0, 0, 1)
+
+
+@pytest.fixture
+def on_debian(tmp_path: Path) -> tuple[str, ...]:
+    """The plugin on the distribution's Python and libraries, as a deb has it."""
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "audisp_pyaudit").symlink_to(Path(audisp_pyaudit.__file__).parent)
+    path = f"import sys; sys.path.insert(0, {str(tmp_path / 'lib')!r}); "
+    python = ("/usr/bin/python3", "-I", "-c")
+    tried = subprocess.run(
+        [*python, "import confluent_kafka as it, msgpack, structlog; print(it.__file__, it.__version__)"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if tried.returncode or not tried.stdout.startswith("/usr/lib/python3/"):
+        why = f"Debian's python3-confluent-kafka, -msgpack and -structlog are not installed: {tried.stderr[-200:]}"
+        assert not os.environ.get("CI"), why
+        pytest.skip(why)
+    return (*python, path + "from audisp_pyaudit.__main__ import main; main()")
+
+
+def test_the_libraries_of_the_distribution_will_do(
+    start: Start, broker: Broker, make_records: Records, tmp_path: Path, on_debian: tuple[str, ...]
+) -> None:
+    """A deb that depends on Debian 12's confluent-kafka 1.7.0 delivers all the same, also when the broker restarts."""
+    broker.restart_or_skip()
+    broker.make_topic("debian")
+    plugin = start(config(tmp_path, broker.bootstrap, "debian"), command=on_debian)
+    plugin.stdin.sendall(make_records(1, 100))
+    assert len(broker.messages("debian", 100)) == 100
+    broker.stop()
+    plugin.stdin.sendall(make_records(101, 200))
+    broker.start()
+    found = broker.messages("debian", 200)
+    plugin.end()
+    assert plugin.sink("topic")["delivered"] == plugin.sink("topic")["offered"]
+    assert distinct(serials(found)) == list(range(1, 201))
+    assert dict(found[0].headers())["content-type"] == b"application/json"

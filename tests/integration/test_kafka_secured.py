@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
 from tests.kafka import broker as kafka_broker
-from tests.kafka.broker import PASSWORD, USER, Broker
+from tests.kafka.broker import PASSWORD, STRANGER, USER, Broker
 from tests.kafka.certificates import Certificates
 
 Start = Callable[..., Any]
@@ -83,6 +83,38 @@ def test_a_password_over_tls(  # noqa: PLR0913, PLR0917  # fixtures
     broker.make_topic(topic)
     password(tmp_path, PASSWORD)
     arrives(start, broker, topic, config(tmp_path, broker.sasl_ssl, topic, sasl(certificates, mechanism)), make_records)
+
+
+def test_a_token(
+    start: Start, broker: Broker, certificates: Certificates, tmp_path: Path, make_records: Records
+) -> None:
+    """OAUTHBEARER, as managed services ask for: here with the unsigned tokens that broker and client have for tests."""
+    broker.make_topic("token")
+    password(tmp_path, "not asked for")
+    said = {
+        "security.protocol": "sasl_ssl",
+        "ssl.ca.location": certificates.authority,
+        "sasl.mechanism": "OAUTHBEARER",
+        "enable.sasl.oauthbearer.unsecure.jwt": "true",
+        "sasl.oauthbearer.config": f"principal={USER}",
+    }
+    arrives(start, broker, "token", config(tmp_path, broker.sasl_ssl, "token", said), make_records)
+
+
+def test_a_topic_that_may_not_be_written_costs_nothing(
+    start: Start, broker: Broker, certificates: Certificates, tmp_path: Path, make_records: Records
+) -> None:
+    """An ACL that is missing is told in the log; with it, everything arrives."""
+    broker.make_topic("denied")
+    password(tmp_path, PASSWORD)
+    said = sasl(certificates, "PLAIN") | {"sasl.username": STRANGER}
+    plugin = start(config(tmp_path, broker.sasl_ssl, "denied", said))
+    plugin.stdin.sendall(make_records(1, 100))
+    plugin.wait_for("uthorization failed")
+    broker.let_in(STRANGER, "denied")
+    found = broker.messages("denied", 100)
+    plugin.end()
+    assert [json.loads(each.value())["event"]["sequence"] for each in found] == list(range(1, 101))
 
 
 def test_a_certificate_of_our_own(

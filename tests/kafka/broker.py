@@ -16,7 +16,15 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from tests.kafka.certificates import Certificates
 from tests.kafka.read import end_of, everything, messages
@@ -52,14 +60,17 @@ ssl.keystore.location={folder}/server.pem
 ssl.truststore.type=PEM
 ssl.truststore.location={folder}/ca.pem
 listener.name.ssl.ssl.client.auth=required
-sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN
+sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN,OAUTHBEARER
 listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
-    user_{user}="{password}";
+    user_{user}="{password}" user_{stranger}="{password}";
+listener.name.sasl_ssl.oauthbearer.sasl.jaas.config=\
+    org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS;User:{user};User:CN=plugin
 """
-USER, PASSWORD = "pyaudit", "pyaudit-secret"
+# Who may everything, and who may nothing until somebody says so.
+USER, STRANGER, PASSWORD = "pyaudit", "stranger", "pyaudit-secret"
 
 
 def why_not() -> str:
@@ -110,7 +121,7 @@ class Broker:
         )
         users: list[str] = []
         if certificates is not None:
-            properties += _SECURED.format(folder=certificates.folder, user=USER, password=PASSWORD)
+            properties += _SECURED.format(folder=certificates.folder, user=USER, stranger=STRANGER, password=PASSWORD)
             users = ["--add-scram", f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"]
         file = folder / "server.properties"
         file.write_text(properties)
@@ -174,6 +185,21 @@ class Broker:
         else:
             topic = NewTopic(name, partitions, 1, config=config or {})
         for future in admin.create_topics([topic]).values():
+            future.result(20)
+
+    def let_in(self, user: str, topic: str) -> None:
+        """Allow a user to write to a topic."""
+        may = AclBinding(
+            ResourceType.TOPIC,
+            topic,
+            ResourcePatternType.LITERAL,
+            f"User:{user}",
+            "*",
+            AclOperation.WRITE,
+            AclPermissionType.ALLOW,
+        )
+        admin = self._admin()  # it ends with the last reference, and its requests with it
+        for future in admin.create_acls([may]).values():
             future.result(20)
 
     def leader(self, topic: str) -> int:
