@@ -87,6 +87,12 @@ class GenerationWriter:
     def append(self, frames: Frames, first: int, last: int, meta: Mapping[str, Any]) -> None:
         """Append a commit; after an error append it again, with the same arguments, before any other.
 
+        Args:
+            frames: its frames.
+            first: its first sequence.
+            last: the sequence behind its last.
+            meta: what stands beside it, in one batch of it.
+
         Raises:
             OSError: the disk did not take it, or not all of it.
         """
@@ -96,6 +102,7 @@ class GenerationWriter:
             packed, count, routes, span = frames.packed(klass)
             if count:
                 about = {**meta, "routes": routes, "span": span}
+                meta = {}  # once is enough
                 before = prefix(FRAMES, first, last, self._indexes[klass], count, about, packed)
                 self._writer(klass, first, self._indexes[klass]).append(before, packed)
                 self._indexes[klass] += count

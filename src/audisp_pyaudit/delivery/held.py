@@ -50,8 +50,8 @@ def ending_of(folder: Path) -> Ending:
             span = batch.meta.get("span")
             if span:
                 last_ms = max(last_ms or 0, span[1])
-            if batch.head.kind == END or (batch.head.last >= newest and not whole):
-                newest, ledger = batch.head.last, batch.meta.get("ledger", {})
+            if "ledger" in batch.meta and (batch.head.kind == END or (batch.head.last >= newest and not whole)):
+                newest, ledger = batch.head.last, batch.meta["ledger"]
             whole = whole or batch.head.kind == END
     return Ending(whole, ledger, last_ms)
 

@@ -3,7 +3,7 @@
 mod json;
 mod msgpack;
 
-use pyaudit_knowledge::{path_fields, place, Place};
+use pyaudit_knowledge::{path_fields, place, Node, Place};
 
 use crate::document::{Document, Item, PathObject, RestField, RestRecord, Slot, Suffix, TextItem};
 
@@ -18,6 +18,10 @@ pub trait Encoding {
     fn end_list(&mut self);
     /// A key, made of a name and what is appended to it.
     fn key(&mut self, name: &str, suffix: &str);
+    /// The key of a place.
+    fn place(&mut self, node: &Node) {
+        self.key(node.key, "");
+    }
     /// A text; its bytes are UTF-8.
     fn text(&mut self, text: &[u8]);
     fn number(&mut self, number: i64);
@@ -44,15 +48,19 @@ impl<E: Encoding> Walk<'_, E> {
             let child = Place(index as u16);
             let node = child.node();
             if node.object {
-                self.out.key(node.key, "");
+                self.out.place(node);
                 self.object(child);
                 at = usize::from(node.end);
                 continue;
             }
             match self.document.slot(child) {
-                Slot::Text(item) => self.keyed(node.key, Suffix::None, item),
+                Slot::Text(item) if item.lossy => self.keyed(node.key, Suffix::None, item),
+                Slot::Text(item) => {
+                    self.out.place(node);
+                    self.text(item);
+                }
                 Slot::Number(number) => {
-                    self.out.key(node.key, "");
+                    self.out.place(node);
                     self.out.number(number);
                 }
                 Slot::List(_) => self.list(node.key, self.document.list(child)),

@@ -164,8 +164,11 @@ fn write_places(out: &mut String, nodes: &[Node]) {
         let object = node.kind == "object";
         writeln!(
             out,
-            "Node {{ key: {:?}, path: {:?}, parent: {}, end: {end}, object: {object} }},",
-            node.key, node.path, node.parent
+            "Node {{ key: {:?}, json: {:?}, path: {:?}, parent: {}, end: {end}, object: {object} }},",
+            node.key,
+            format!("\"{}\":", node.key),
+            node.path,
+            node.parent
         )
         .unwrap();
     }

@@ -75,6 +75,8 @@ impl Place {
 pub struct Node {
     /// Key within the parent object.
     pub key: &'static str,
+    /// The same as JSON writes it: quoted, with a colon.
+    pub json: &'static str,
     /// Dotted path from the root.
     pub path: &'static str,
     pub parent: u16,

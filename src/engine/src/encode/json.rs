@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use pyaudit_knowledge::Node;
+
 use super::Encoding;
 use crate::digits;
 
@@ -96,6 +98,12 @@ impl Encoding for Json<'_> {
         self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(suffix.as_bytes());
         self.out.extend_from_slice(b"\":");
+        self.comma = false;
+    }
+
+    fn place(&mut self, node: &Node) {
+        self.separate();
+        self.out.extend_from_slice(node.json.as_bytes());
         self.comma = false;
     }
 
