@@ -55,10 +55,16 @@ class Drill:
         config: sinks and queue, in TOML.
         before: a command that starts the plugin.
         environment: the plugin's.
+        large_every: every how manieth event is a large one; none, if 0.
     """
 
     def __init__(
-        self, folder: Path, config: str, before: Sequence[str] = (), environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        config: str,
+        before: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        large_every: int = 0,
     ) -> None:
         self.folder = folder
         self._before = before
@@ -67,7 +73,7 @@ class Drill:
         self.base_ms = time.time_ns() // 1_000_000
         self.plugins: list[Plugin] = []
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, str(_WRITER), str(SCALE.rate), str(self.base_ms)]
+        command = [sys.executable, str(_WRITER), str(SCALE.rate), str(self.base_ms), str(large_every)]
         self._writer = subprocess.Popen(command, stdin=theirs.fileno(), stdout=subprocess.PIPE)
         theirs.close()
         self.start()
@@ -230,10 +236,14 @@ def share_lost(sent: Sent, lost: list[int]) -> tuple[float, float]:
 
 @contextlib.contextmanager
 def drill(
-    folder: Path, config: str, before: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    folder: Path,
+    config: str,
+    before: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    large_every: int = 0,
 ) -> Iterator[Drill]:
     """A drill that leaves nothing running."""
-    made = Drill(folder, config, before, environment)
+    made = Drill(folder, config, before, environment, large_every)
     try:
         yield made
     finally:

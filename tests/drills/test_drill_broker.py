@@ -1,5 +1,6 @@
 """Drills: what a broker can do to us. Lossless: nothing is lost, nothing is overtaken, and the ledger closes."""
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -81,6 +82,21 @@ def test_a_topic_that_is_made_later(up: Broker, tmp_path: Path) -> None:
         made.plugin.wait_for("sink cannot deliver")
         up.make_topic("later")
         outcome(made, lambda: up.everything("later"))
+
+
+def test_events_larger_than_the_topic_allows(up: Broker, tmp_path: Path) -> None:
+    """A command line of 300 KB is cut until the broker takes it; it holds up nobody, and the rest arrives whole."""
+    up.make_topic("large", config={"max.message.bytes": "131072"})
+    every = 500 * SCALE.times // 4
+    with drill(tmp_path, kafka(tmp_path, up.bootstrap, "large"), large_every=every) as made:
+        write()
+        sent, found = outcome(made, lambda: up.everything("large"))
+    documents = [json.loads(each) for each in up.everything("large")]
+    cut = {each["event"]["sequence"] for each in documents if "truncated" in each["auditd"]}
+    large = {serial for serial in sent.whole if serial % every == 0}
+    assert large
+    assert cut == large
+    assert found.announced == []
 
 
 @pytest.fixture

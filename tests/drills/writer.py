@@ -4,12 +4,15 @@ A process of its own, so that nothing of the test slows it down. It is told over
 with a descriptor (write there from now on), `stop`. When its reader is gone it waits for the next descriptor; what it
 could not write then is not sent. At the end it tells on standard output, as JSON, what was sent and how it waited.
 
-    python writer.py RATE BASE_MS    records per second, and the time of the first event in ms since 1970
+    python writer.py RATE BASE_MS [EVERY]    records per second, the time of the first event in ms since 1970, and every
+                                             how manieth event is a large one
 """
 
 import array
+import base64
 import contextlib
 import json
+import os
 import select
 import socket
 import sys
@@ -39,20 +42,41 @@ _USER_LOGIN = (
 _LOGIN = (_USER_LOGIN,)
 
 
-def event(serial: int, base_ms: int) -> list[bytes]:
+# Of the arguments of a large event: how many there are, how long each is, and what they are cut from. Letters that no
+# compression makes small, so that the message is as large for the broker as it is for us.
+_ARGUMENTS, _LETTERS = 40, 8000
+_NOISE = base64.urlsafe_b64encode(os.urandom(_ARGUMENTS * _LETTERS)).decode()
+
+
+def event(serial: int, base_ms: int, every: int = 0) -> list[bytes]:
     """The records of an event."""
     at = base_ms + serial
     fields = {"id": f"{at // 1000}.{at % 1000:03}:{serial}", "pid": 1000 + serial % 30000, "ses": serial % 7 + 1}
-    return [line.format(**fields).encode() for line in (_EXECUTION if serial % 10 else _LOGIN)]
+    records = [line.format(**fields).encode() for line in (_EXECUTION if serial % 10 else _LOGIN)]
+    if every and serial % every == 0:
+        records[1:1] = _large(fields["id"])
+    return records
+
+
+def _large(identity: object) -> list[bytes]:
+    """Arguments of a command line, a record for each, as the kernel splits them."""
+    starts = range(0, _ARGUMENTS * _LETTERS, _LETTERS)
+    lines = [f'type=EXECVE msg=audit({identity}): argc={_ARGUMENTS + 1} a0="touch"\n']
+    lines += [
+        f'type=EXECVE msg=audit({identity}): a{number}="{_NOISE[start : start + _LETTERS]}"\n'
+        for number, start in enumerate(starts, 1)
+    ]
+    return [each.encode() for each in lines]
 
 
 class Writer:
     """Writes until it is told to stop."""
 
-    def __init__(self, control: socket.socket, rate: float, base_ms: int) -> None:
+    def __init__(self, control: socket.socket, rate: float, base_ms: int, every: int) -> None:
         self._control = control
         self._rate = rate
         self._base_ms = base_ms
+        self._every = every
         self._out: socket.socket | None = None
         self._stopped = False
         self.waits = array.array("d")
@@ -67,7 +91,7 @@ class Writer:
             if self._out is None:
                 continue
             self.serial += 1
-            for record in event(self.serial, self._base_ms):
+            for record in event(self.serial, self._base_ms, self._every):
                 count += 1
                 ahead = start + count / self._rate - time.monotonic()
                 if ahead > 0:
@@ -116,7 +140,8 @@ class Writer:
 
 
 if __name__ == "__main__":
-    writer = Writer(socket.socket(fileno=0), float(sys.argv[1]), int(sys.argv[2]))
+    rate, base, *large = sys.argv[1:]
+    writer = Writer(socket.socket(fileno=0), float(rate), int(base), int(large[0]) if large else 0)
     writer.run()
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.write(json.dumps(writer.report()) + "\n")
