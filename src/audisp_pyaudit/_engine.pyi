@@ -126,9 +126,6 @@ class Frames:
     def span(self) -> tuple[int, int] | None:
         """Earliest and latest time of the frames in milliseconds since 1970; None if there is none."""
 
-    def routes(self) -> dict[int, int]:
-        """How many frames have which routes."""
-
     @staticmethod
     def joined(batches: list[Frames], first: int) -> Frames:
         """All frames of batches of one engine, with sequences from `first` on."""

@@ -80,7 +80,7 @@ def build(
         lock = _lock(config, log)
         engine = _engine(config, config.engine_options(host, start_ms), lock, log, raw)
     notices = Notices(host, start_ms)
-    queue = _queue(config, lambda: {**engine.stats(), "records_intake_full": intake.dropped().records})
+    queue = _queue(config, lambda: _said({**engine.stats(), "records_intake_full": intake.dropped().records}))
     intake.may_wait |= queue is not None and config.queue.mode == "lossless" and config.queue.when_full == "block"
     sinks = _sinks(config, notices, queue)
     for sink in sinks:
@@ -127,6 +127,11 @@ def _engine(config: Config, options: dict[str, object], lock: StateLock | None, 
         except ValueError as error:
             log.warning("state is of no use; starting without", file=config.state.path, why=str(error))
     return Engine(options, None, reports, raw)
+
+
+def _said(counters: Mapping[str, int]) -> dict[str, int]:
+    """Counters that have counted: they stand beside every commit, and most never do."""
+    return {name: count for name, count in counters.items() if count}
 
 
 def _queue(config: Config, ledger: Callable[[], Mapping[str, int]]) -> Queue | None:

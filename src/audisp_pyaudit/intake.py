@@ -26,9 +26,9 @@ from audisp_pyaudit.signals import WakeUp
 # auditd's socket holds about 60 KB of records when full (212,992 bytes of kernel memory), so one read empties it.
 READ_BYTES = 64 * 1024
 # auditd writes record by record. Waking up for each costs more than decoding it, so a read that found little is
-# followed by a nap in which more can come. In that time auditd may write some 180 records before it would wait for us,
-# which it does at no rate it can reach (it was measured at 31,000 a second). A socket that fills up faster is read
-# without naps.
+# followed by a nap in which more can come. In that time auditd may write some 180 short records before it would wait
+# for us, which it does at no rate it can reach (it was measured at 31,000 a second), or some 20 of the longest; then it
+# waits for the rest of the nap. A socket that fills up faster is read without naps.
 NAP_SECONDS = 0.001
 NAP_BELOW_BYTES = 16 * 1024
 # What `take` hands over at most: large enough to make the call cheap, small enough to keep the engine's output small.

@@ -1,5 +1,8 @@
 """The format of a batch on disk: what is damaged is never taken for frames."""
 
+import struct
+import zlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +14,7 @@ from audisp_pyaudit.delivery.batch import (
     BadBatchError,
     Batch,
     Head,
-    NewerFormatError,
+    OtherFormatError,
     prefix,
     read_head,
     read_meta,
@@ -67,13 +70,11 @@ def test_meta_data_can_be_read_alone() -> None:
     assert read_meta(head, data[HEAD_BYTES : HEAD_BYTES + head.meta_bytes]) == {"routes": {"1": 2}}
 
 
-def test_a_later_format_is_told_from_damage() -> None:
-    """After a downgrade nobody calls a good spool broken."""
-    import struct  # noqa: PLC0415
-    import zlib  # noqa: PLC0415
-
+@pytest.mark.parametrize(("version", "age"), [(VERSION + 1, "newer"), (VERSION - 1, "older")])
+def test_another_format_is_told_from_damage(version: int, age: str) -> None:
+    """After an upgrade or a downgrade nobody calls a good spool broken."""
     data = bytearray(batch())
-    data[8] = VERSION + 1
+    data[8] = version
     data[48:52] = struct.pack("<I", zlib.crc32(data[:48]))
-    with pytest.raises(NewerFormatError, match=f"format {VERSION + 1} is newer"):
+    with pytest.raises(OtherFormatError, match=f"format {version} is {age}"):
         read_head(bytes(data[:HEAD_BYTES]))

@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -161,3 +162,31 @@ def test_a_commit_that_failed_half_way_is_there_once(tmp_path: Path, fails: int)
     writer.end({})
     writer.close()
     assert read(tmp_path) == ([1, 2, 3, 4, 5, 6], 0)
+
+
+def test_what_the_engine_cannot_read_is_told(tmp_path: Path) -> None:
+    """A batch whose checksum is right and whose content is not: a bug, and the segment is kept for whoever looks."""
+    (tmp_path / "g").mkdir()
+    writer = GenerationWriter(tmp_path / "g", ABOUT, 1 << 20)
+    batch = Frames.joined([frames(range(1, 5))], 1)
+    writer.append(cast("Frames", _Odd(batch)), 1, 5, {})
+    writer.close()
+    reader = GenerationReader(tmp_path / "g")
+    found = reader.next()
+    reader.close()
+    assert found is not None
+    assert (found.frames, found.missing.frames) == (None, 4)
+    (damage,) = found.missing.damages
+    assert (damage.path.name[:6], damage.why[:3]) == ("normal", "LZ4")
+
+
+class _Odd:
+    """Frames that are packed as no engine packs them."""
+
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
+
+    def packed(self, klass: str) -> tuple[bytes, int, dict[int, int], tuple[int, int] | None]:
+        """What is wrong."""
+        packed, *rest = self._frames.packed(klass)
+        return (packed and b"\x08\0\0\0\xff", *rest)  # type: ignore[return-value]  # mypy forgets what `rest` is

@@ -71,3 +71,15 @@ def test_how_a_process_ended_is_known(tmp_path: Path) -> None:
     ended = ending_of(tmp_path / "next")
     assert (ended.whole, ended.last_ms, dict(ended.ledger)) == (True, (TIME + 1) * 1000, {"records_in": 7})
     assert ending_of(tmp_path / "nowhere").whole is False
+
+
+def test_the_counters_stay_with_what_stays_longest(tmp_path: Path) -> None:
+    """A long outage drops the oldest accesses to files; what the process before had counted is known all the same."""
+    writer = GenerationWriter(tmp_path, {"sinks": ["kafka"]}, 1 << 20)
+    for first in (1, 5):
+        batch = Frames.joined([frames(range(first, first + 4), keep=[first])], first)
+        writer.append(batch, first, first + 4, {"ledger": {"records_in": first + 3}})
+    writer.close()
+    (normal,) = tmp_path.glob("normal-*.seg")
+    normal.rename(normal.with_suffix(".gone"))
+    assert ending_of(tmp_path).ledger == {"records_in": 8}

@@ -7,6 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
+from audisp_pyaudit.delivery import lag
 from audisp_pyaudit.delivery.cursor import Cursor, Position, Slice
 from audisp_pyaudit.delivery.lag import between, place_within
 from audisp_pyaudit.delivery.queue import Queue, QueueSettings
@@ -45,6 +46,21 @@ def got(target: Queue, sink: str, *, acknowledge: bool = True) -> list[int]:
         if acknowledge:
             target.acknowledge(sink, [(part, which) for which in range(len(part.wanted))])
     return found
+
+
+def test_who_keeps_up_costs_no_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at every second's end must not read a segment of 64 MiB through, on a host where nobody is behind."""
+    made: list[Spool] = []
+    target = queue(tmp_path, made, lag=1 << 20)
+    put(target, 1, 100)
+
+    def unexpected(_path: Path) -> None:
+        raise AssertionError("nothing has to be read")
+
+    monkeypatch.setattr(lag, "batches_of", unexpected)
+    assert place_within(made[0], 1 << 20, Position(1, 95)) is None
+    monkeypatch.undo()
+    assert place_within(made[0], 1, Position(1, 1)) is not None
 
 
 @pytest.mark.parametrize("in_flight", [0, 3])

@@ -243,11 +243,17 @@ def test_a_time_that_a_broker_refuses_costs_no_event(fake: FakeBroker, queue: Qu
     assert (queue.counts("kafka").lost, sink.rebuilt < 5) == ({}, True)
 
 
+@pytest.mark.parametrize("headers", ["own", "cloudevents"])
 def test_what_cannot_be_sent_does_not_hold_up_the_rest(
-    fake: FakeBroker, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    fake: FakeBroker, queue: Queue, monkeypatch: pytest.MonkeyPatch, headers: str
 ) -> None:
-    """A bug of ours in one event costs that event, is told, and is counted."""
+    """A bug of ours in one event costs that event, is told, and is counted; whichever way messages are made."""
     make = Messages.of
+
+    def broken_slice(_self: Messages, _frames: Frames, _indexes: list[int]) -> None:
+        raise KeyError("bug")
+
+    monkeypatch.setattr(Messages, "plain", broken_slice)
 
     def broken(self: Messages, frame: Frame) -> Message | None:
         if frame.sequence == 5:
@@ -255,7 +261,7 @@ def test_what_cannot_be_sent_does_not_hold_up_the_rest(
         return make(self, frame)
 
     monkeypatch.setattr(Messages, "of", broken)
-    sink = KafkaSink("kafka", KafkaSettings(bootstrap="b:1", headers="cloudevents"), queue, fake.make)
+    sink = KafkaSink("kafka", KafkaSettings(bootstrap="b:1", headers=headers), queue, fake.make)
     run(sink, queue, 10)
     assert len(fake.serials) == 9
     assert dict(queue.counts("kafka").lost) == {"unsendable": 1}
@@ -342,3 +348,34 @@ def test_what_the_configuration_says_goes_before_our_defaults() -> None:
     settings = producer_settings(KafkaSettings(bootstrap="b:1", librdkafka=said))
     assert (settings["linger.ms"], settings["ssl.ca.location"], settings["bootstrap.servers"]) == (5, "/x", "b:1")
     assert settings["enable.gapless.guarantee"] is True
+
+
+def test_a_trouble_that_comes_with_a_report_is_kept(queue: Queue) -> None:
+    """That all brokers went is told once, in whatever moment; who is on call sees it."""
+
+    class Producer:
+        def __init__(self, settings: Mapping[str, object]) -> None:
+            self.tell = cast("Callable[[object], None]", settings["error_cb"])
+            self.reports: list[Callable[[object, object], None]] = []
+
+        def produce(self, _topic: str, _value: bytes, **more: Any) -> None:  # noqa: ANN401  # as the library has it
+            self.reports.append(more["on_delivery"])
+
+        def poll(self, _timeout: float) -> int:
+            for report in self.reports:
+                report(None, None)
+            if self.reports:
+                self.tell("3/3 brokers are down")
+            self.reports = []
+            return 0
+
+        flush = poll
+
+        def purge(self) -> None:
+            """Nothing is held."""
+
+    sink = KafkaSink("kafka", KafkaSettings(bootstrap="b:1"), queue, cast("kafka.Make", Producer))
+    put(queue, 1, 1)
+    for _ in range(3):
+        sink.step()
+    assert (queue.counts("kafka").delivered, sink.trouble) == (1, "3/3 brokers are down")

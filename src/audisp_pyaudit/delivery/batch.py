@@ -25,7 +25,7 @@ from typing import Any
 
 from audisp_pyaudit._engine import crc32
 
-VERSION = 1
+VERSION = 2
 MARK = b"\x93PYAUDIT"
 
 # Kinds of batches: the segment's own description, frames, and the end of a generation that was closed as it should.
@@ -42,8 +42,8 @@ class BadBatchError(ValueError):
     """Bytes that are no whole, undamaged batch of a version that is known."""
 
 
-class NewerFormatError(BadBatchError):
-    """A batch that a later version of this plugin wrote."""
+class OtherFormatError(BadBatchError):
+    """A batch that another version of this plugin wrote."""
 
 
 @dataclass(frozen=True)
@@ -98,15 +98,16 @@ def read_head(data: bytes) -> Head:
     """The head that begins `data`, which has at least HEAD_BYTES.
 
     Raises:
-        NewerFormatError: a later version wrote it.
+        OtherFormatError: another version wrote it.
         BadBatchError: it is none.
     """
     mark, version, kind, _, meta_bytes, body_bytes, first, last, index, count = _HEAD.unpack_from(data)
     own, meta_check, body_check = _CRC.unpack_from(data, _HEAD.size)
     if mark != MARK or own != crc32(data[: _HEAD.size]):
         raise BadBatchError("no batch begins here")
-    if version > VERSION:
-        raise NewerFormatError(f"format {version} is newer than {VERSION}, which this version reads")
+    if version != VERSION:
+        age = "newer" if version > VERSION else "older"
+        raise OtherFormatError(f"format {version} is {age} than {VERSION}, which this version reads")
     if meta_bytes + body_bytes > MAX_BYTES:
         raise BadBatchError("a batch cannot be that long")
     return Head(kind, first, last, index, count, meta_bytes, body_bytes, meta_check, body_check)

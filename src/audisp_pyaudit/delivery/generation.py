@@ -96,13 +96,14 @@ class GenerationWriter:
         Raises:
             OSError: the disk did not take it, or not all of it.
         """
-        for klass in CLASSES:
-            if self._written[klass] >= last:
-                continue  # a try before this one got as far
-            packed, count, routes, span = frames.packed(klass)
+        parts = {
+            klass: frames.packed(klass) for klass in CLASSES if self._written[klass] < last
+        }  # what is not there yet
+        speaks = max((klass for klass, part in parts.items() if part[1]), key=CLASSES.index, default="")
+        for klass, (packed, count, routes, span) in parts.items():
             if count:
-                about = {**meta, "routes": routes, "span": span}
-                meta = {}  # once is enough
+                # Beside those that stay longest: that says enough.
+                about = {**(meta if klass == speaks else {}), "routes": routes, "span": span}
                 before = prefix(FRAMES, first, last, self._indexes[klass], count, about, packed)
                 self._writer(klass, first, self._indexes[klass]).append(before, packed)
                 self._indexes[klass] += count
@@ -258,6 +259,11 @@ class _ClassReader:
                 self._damages.clear()  # before where we begin: of no concern to us
         return self._batch
 
+    @property
+    def place(self) -> tuple[Path, int]:
+        """The segment that is read, and where in it."""
+        return (self._reader.path, self._reader.offset) if self._reader else (self._folder, 0)
+
     def take(self) -> tuple[Batch, Missing]:
         """The batch that `peek` found, and what is missing before it."""
         batch = self._batch
@@ -350,6 +356,7 @@ class GenerationReader:
         if limit is not None and last > limit:
             return None
         taken: list[Batch] = []
+        places: list[tuple[Path, int]] = []
         missing: list[Missing] = []
         about: Mapping[str, Any] = {}
         for klass, batch in batches.items():
@@ -358,14 +365,18 @@ class GenerationReader:
                 read, gone = reader.take()
                 about = reader.about or about
                 taken.append(read)
+                places.append(reader.place)
                 missing.append(gone)
         lost = added(missing)
         self.sequence = last
         try:
             frames = Frames.unpacked([batch.body for batch in taken])
-        except ValueError:  # the checksum was right: written by a bug of ours
+        except ValueError as error:  # the checksum was right: written by a bug of ours
             count = sum(batch.head.count for batch in taken)
-            return Read(first, last, None, {}, about, Missing(lost.frames + count, lost.damages))
+            damages = [
+                Damage(path, at, batch.head.size, str(error)) for batch, (path, at) in zip(taken, places, strict=True)
+            ]
+            return Read(first, last, None, {}, about, Missing(lost.frames + count, (*lost.damages, *damages)))
         return Read(first, last, frames, taken[0].meta, about, lost)
 
     def rest(self, totals: Mapping[str, int] | None = None) -> Missing:

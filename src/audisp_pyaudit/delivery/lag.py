@@ -52,6 +52,9 @@ def place_within(spool: Spool, limit: int, place: Position) -> Position | None:
         OSError: the spool cannot be read.
     """
     stretches = _stretches(spool)
+    # Who keeps up is in the last segment; what lies in it need not be looked through for that.
+    if sum(each.size for each in stretches if each.end > place) <= limit:
+        return None
 
     def behind(position: Position) -> int:
         return sum(each.unread(position) for each in stretches)

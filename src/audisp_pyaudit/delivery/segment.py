@@ -16,7 +16,7 @@ from audisp_pyaudit.delivery.batch import (
     BadBatchError,
     Batch,
     Head,
-    NewerFormatError,
+    OtherFormatError,
     read_head,
     read_meta,
     read_rest,
@@ -110,13 +110,12 @@ class SegmentWriter:
 
 @dataclass(frozen=True)
 class Damage:
-    """Bytes of a segment that are no batch. `newer`: a later version of the plugin wrote them."""
+    """Bytes of a segment that are no batch."""
 
     path: Path
     offset: int
     size: int
     why: str
-    newer: bool = False
 
 
 class SegmentReader:
@@ -164,9 +163,9 @@ class SegmentReader:
                 if len(rest) < head.meta_bytes + head.body_bytes:
                     return None
                 batch = read_rest(head, rest)
-        except NewerFormatError as error:
+        except OtherFormatError as error:
             size = os.fstat(self._fd).st_size - self.offset
-            damage = Damage(self.path, self.offset, size, str(error), newer=True)
+            damage = Damage(self.path, self.offset, size, str(error))
             self.offset += size
             return damage
         except BadBatchError as error:
@@ -224,7 +223,7 @@ class SegmentReader:
 def _is_head(data: bytes) -> bool:
     try:
         return len(data) == HEAD_BYTES and bool(read_head(data))
-    except NewerFormatError:
+    except OtherFormatError:
         return True
     except BadBatchError:
         return False

@@ -13,7 +13,7 @@ import dataclasses
 import gc
 import json
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import repeat
 from typing import Any, NamedTuple, Protocol, cast
@@ -91,10 +91,14 @@ def producer_settings(settings: KafkaSettings) -> dict[str, object]:
 
 
 class Sent(NamedTuple):
-    """A message, and whether it was sent alone: only then is it known to be what a broker refuses."""
+    """What is to be known of a message when its report comes.
 
-    message: Message
-    alone: bool
+    `message`: it, if it was sent alone: only then is it known to be what a broker refuses. `cut`: it has less than the
+    event.
+    """
+
+    message: Message | None
+    cut: bool
 
 
 class KafkaSink(QueuedSink):
@@ -167,8 +171,7 @@ class KafkaSink(QueuedSink):
             if part is None:
                 return
             outstanding = part.outstanding()
-            indexes = [part.wanted[which] for which in outstanding]
-            self._waiting.extend(zip(repeat(part), outstanding, self._messages.plain(part.frames, indexes)))
+            self._waiting.extend(zip(repeat(part), outstanding, self._plain(part, outstanding)))
         while self._waiting and self._failed is None:
             if self._careful and self._in_flight:
                 self._call(producer.flush, POLL_SECONDS)  # does not wait for `linger.ms`
@@ -178,6 +181,13 @@ class KafkaSink(QueuedSink):
             if not sent and not self._send(producer, part, which):
                 return
             self._waiting.popleft()
+
+    def _plain(self, part: Slice, outstanding: list[int]) -> Iterable[Plain | None]:
+        """Messages of a slice, as far as they can be made all at once."""
+        try:
+            return self._messages.plain(part.frames, [part.wanted[which] for which in outstanding])
+        except Exception:  # noqa: BLE001  # a bug: one by one it costs the event that has it, and is told
+            return repeat(None, len(outstanding))
 
     def _send_plain(self, producer: Producer, part: Slice, which: int, message: Plain) -> bool:
         """Give the producer a message with nothing special about it; False if `_send` is to see why not."""
@@ -203,7 +213,7 @@ class KafkaSink(QueuedSink):
                 key=message.key,
                 headers=message.headers,
                 timestamp=message.timestamp,
-                on_delivery=partial(self._reported, part, which, Sent(message, alone=self._careful > 0)),
+                on_delivery=partial(self._reported, part, which, Sent(message if self._careful else None, message.cut)),
             )
         except BufferError:
             self._call(producer.poll, POLL_SECONDS)
@@ -238,13 +248,15 @@ class KafkaSink(QueuedSink):
         self._in_flight -= 1
         if error is None:
             self._acknowledged.append((part, which))
-            self._cut += sent is not None and sent.message.cut
+            self._cut += sent is not None and sent.cut
+            if self.trouble:
+                self.trouble = ""
             return
         code = _code(error)
         if code in _POISON:
             self._pause = Pause()  # the broker is well, and answers at once
             self._careful = _CAREFUL_MESSAGES
-            if sent is not None and sent.alone:  # this one it is
+            if sent is not None and sent.message is not None:  # this one it is
                 self._careful = 0
                 if not self._can_be_mended(code, sent.message):
                     self.queue.give_up(self.name, part, which, "refused")
@@ -280,7 +292,6 @@ class KafkaSink(QueuedSink):
     def _tell_queue(self) -> None:
         if self._acknowledged:
             done, self._acknowledged = self._acknowledged, []
-            self.trouble = ""
             self.queue.acknowledge(self.name, done)
 
     def recover(self, why: object) -> None:

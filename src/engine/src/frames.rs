@@ -1,7 +1,5 @@
 //! What comes out: encoded events, each with a small header, so that nothing behind opens a document.
 
-use std::collections::HashMap;
-
 /// Bytes of one field of a header, in the batch's own text.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Range {
@@ -280,15 +278,6 @@ impl Frames {
     pub fn size(&self) -> usize {
         let documents = self.json.as_ref().map_or(0, Vec::len) + self.msgpack.as_ref().map_or(0, Vec::len);
         documents + self.text.len() + self.heads.len() * size_of::<Head>()
-    }
-
-    /// How many frames have which routes.
-    pub fn routes(&self) -> HashMap<u64, usize> {
-        let mut counts = HashMap::new();
-        for head in &self.heads {
-            *counts.entry(head.routes).or_default() += 1;
-        }
-        counts
     }
 
     /// Earliest and latest time of the frames.

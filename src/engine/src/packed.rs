@@ -24,7 +24,7 @@ const JSON: u8 = 4;
 const MSGPACK: u8 = 8;
 const FIXED: usize = 8 + 8 + 8 + 4 + 1 + 4 * 2 + 2 * 4;
 
-/// What is packed is some 256 KiB; a length past this is none.
+/// What is packed is some 256 KiB, or one event, of at most some hundred MiB; a length past this is none.
 const MAX_BYTES: usize = 1 << 30;
 
 /// Frames of a class, packed, and what a reader wants to know before it unpacks them.
@@ -116,6 +116,9 @@ pub fn unpack(packed: &[&[u8]]) -> Result<Frames, String> {
         while !bytes.is_empty() {
             let length = number!(bytes, u32) as usize;
             let (entry, rest) = bytes.split_at_checked(length).ok_or("an entry ends early")?;
+            if length < FIXED {
+                return Err("an entry is too short".into());
+            }
             let sequence = entry.first_chunk::<8>().ok_or("an entry ends early")?;
             entries.push((u64::from_le_bytes(*sequence), entry));
             bytes = rest;
@@ -135,7 +138,7 @@ pub fn unpack(packed: &[&[u8]]) -> Result<Frames, String> {
 
 fn inflate(mut block: &[u8]) -> Result<Vec<u8>, String> {
     let length = number!(block, u32) as usize;
-    // LZ4 makes at most 255 bytes of one; so a wrong length costs no memory.
+    // LZ4 makes at most 255 bytes of one: a length that cannot be costs no memory.
     if length > MAX_BYTES.min(block.len().saturating_mul(255)) {
         return Err("the frames cannot be that long".into());
     }
