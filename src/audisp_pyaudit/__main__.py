@@ -55,7 +55,10 @@ def main() -> None:
         with until_closed():  # `--help` may go to a full disk, too
             cli(prog_name="audisp-pyaudit")
     else:
-        sys.exit(run(arguments))
+        code = run(arguments)
+        # All is said and written. What Python does at its end takes longer than auditd may give us, and the threads of
+        # librdkafka and of name services would be waited for.
+        os._exit(code)
 
 
 if __name__ == "__main__":

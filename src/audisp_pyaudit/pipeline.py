@@ -7,6 +7,7 @@ here is called by a sink. It waits for nothing but intake; a sink may keep it fo
 import signal
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import compress
 
 from audisp_pyaudit.delivery.feed import Feed
 from audisp_pyaudit.engine import Engine
@@ -17,6 +18,7 @@ from audisp_pyaudit.logs import Log
 from audisp_pyaudit.names import NameLookup
 from audisp_pyaudit.notices import NoticeFrame, Notices
 from audisp_pyaudit.sinks.base import Sink
+from audisp_pyaudit.sinks.queued import QueuedSink
 from audisp_pyaudit.state import StateLock, save_state
 
 # While events wait in the engine, time is told it this often; half of `name_wait_ms`, a tenth of `grace_ms`.
@@ -128,10 +130,14 @@ class Pipeline:
         if self._state_lock is not None:
             self._state_lock.release()
         deadline = time.monotonic() + drain
-        for sink in self._sinks:
+        # What is safe on disk is said to be before anybody's reader is waited for.
+        from_queue = [isinstance(sink, QueuedSink) for sink in self._sinks]
+        for sink in compress(self._sinks, from_queue):
             sink.close(deadline)
         if self._feed is not None:
             self._feed.close()
+        for sink in compress(self._sinks, [not each for each in from_queue]):
+            sink.close(deadline)
         if self._names is not None:
             self._names.close()
         self._look_at_sinks(remind=True)

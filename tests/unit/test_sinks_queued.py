@@ -1,6 +1,7 @@
 """Sinks that take from the queue: their thread, their ledger, and how they fail."""
 
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -87,3 +88,44 @@ def test_pauses_grow_and_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     pause.failed()
     now[0] += 0.11
     assert pause.over
+
+
+class Stuck(Flaky):
+    """Waits for the network, for ever."""
+
+    def __init__(self, queue: Queue) -> None:
+        super().__init__(queue)
+        self.network = threading.Event()
+
+    def step(self) -> None:
+        """Wait."""
+        self.network.wait()
+
+
+def test_who_waits_for_the_network_does_not_hold_up_the_end() -> None:
+    """Auditd kills a plugin that does not end; what the network does is of no concern then, and the ledger closes."""
+    queue = Queue(QueueSettings(), [Cursor("kafka", 0)])
+    sink = Stuck(queue)
+    sink.start()
+    queue.append(frames(range(1, 11)))
+    queue.commit()
+    sink.close(time.monotonic())
+    assert not sink.let_gone
+    assert sink.stats().queued == 10
+    assert sink.stats().closed
+    sink.network.set()
+
+
+def test_the_end_is_heard_while_nothing_comes() -> None:
+    """Who waits for events comes back at once when there will be none."""
+    queue = Queue(QueueSettings(), [Cursor("kafka", 0), Cursor("other", 1)])
+    found: list[object] = []
+    waiting = threading.Thread(target=lambda: found.append(queue.take("kafka", 60.0)))
+    waiting.start()
+    queue.release("kafka")
+    waiting.join(30)
+    assert found == [None]
+    queue.append(frames([1], sinks=("kafka", "other")))
+    queue.commit()
+    assert queue.take("kafka", 0.0) is None
+    assert queue.take("other", 0.0) is not None  # others go on

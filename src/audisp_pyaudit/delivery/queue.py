@@ -72,6 +72,7 @@ class Queue:
         self._damages: list[Damage] = []
         self._known_damages: set[Damage] = set()
         self._closed = False
+        self._released: set[str] = set()
 
     @property
     def trouble(self) -> str:
@@ -156,7 +157,7 @@ class Queue:
         deadline = time.monotonic() + timeout
         while True:
             with self._changed:
-                if self._closed:
+                if self._closed or name in self._released:
                     return None
                 if cursor.again:
                     return cursor.again.popleft()
@@ -176,6 +177,12 @@ class Queue:
             found = self._read(cursor, epoch, limit)
             if found is not None:
                 return found
+
+    def release(self, name: str) -> None:
+        """Give a sink nothing more, and have it come back from `take`; what it acknowledges is still heard."""
+        with self._changed:
+            self._released.add(name)
+            self._changed.notify_all()
 
     def acknowledge(self, name: str, which: Sequence[tuple[Slice, int]]) -> None:
         """Note what was delivered: slices and indexes into their `wanted`."""

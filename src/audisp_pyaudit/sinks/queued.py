@@ -13,6 +13,9 @@ from audisp_pyaudit.sinks.base import SinkStats
 
 # How long the network is waited for at a time.
 POLL_SECONDS = 0.05
+# What a sink gets to leave when the end has come: auditd may kill us 30 ms after it closed the input. It may be waiting
+# for the network; nothing of what it has yet to hear is needed.
+LEAVE_SECONDS = 0.01
 # After a failure the next try comes after this long, twice as long after each that fails soon, up to the second.
 FIRST_PAUSE_SECONDS = 0.1
 LAST_PAUSE_SECONDS = 30.0
@@ -77,8 +80,9 @@ class QueuedSink:
         while self._drains and time.monotonic() < deadline and self.queue.counts(self.name).queued:
             time.sleep(0.005)
         self.stop.set()
+        self.queue.release(self.name)
         if self._thread.is_alive():
-            self._thread.join(2 * POLL_SECONDS)
+            self._thread.join(LEAVE_SECONDS)
 
     def stats(self) -> SinkStats:
         """The ledger of its place in the queue."""
