@@ -86,7 +86,8 @@ def build(
     for sink in sinks:
         sink.start()
     names = NameLookup(intake.knock, lookup) if config.decode.names else None
-    log.info("reading", config=config.source or "defaults", sinks=",".join(config.sinks), host=host.name)
+    described = ",".join(f"{name}:{sink.type}" for name, sink in config.sinks.items())
+    log.info("reading", version=__version__, config=config.source or "defaults", sinks=described, host=host.name)
     pipeline = Pipeline(
         intake=intake,
         engine=engine,

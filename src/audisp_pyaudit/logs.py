@@ -1,18 +1,26 @@
-"""The log: what the process has to say about itself, on standard error.
+"""The log: what the process has to say about itself, on standard error; in the system's log if that is /dev/null.
 
 In: events with fields. Out: a readable line on a terminal, logfmt elsewhere. It never says what stands in audit
-records, and it never stops the process: a standard error that is gone, or that nobody reads, costs the line. structlog
-is loaded here, so this is imported after intake has begun to read.
+records, and it never stops the process: a standard error that is gone, or that nobody reads, costs the line. What is
+said again and again is left out and counted. structlog is loaded here, so this is imported after intake has begun to
+read.
 """
 
 import logging
 import sys
+import time
 from typing import IO, Any, Protocol
 
 import structlog
 
 from audisp_pyaudit.escaping import escape
 from audisp_pyaudit.stderr import Stderr
+from audisp_pyaudit.system_log import SystemLog, nobody_reads
+
+# How often the same is said of the same sink, file or peer, in which time.
+_BURST, _BURST_SECONDS = 10, 60.0
+# How many such things are remembered at most.
+_KNOWN = 1000
 
 
 class Log(Protocol):
@@ -52,6 +60,29 @@ def _escape_values(_log: object, _method: str, event: Any) -> Any:  # noqa: ANN4
     }
 
 
+class _Repeated:
+    """Leaves out what is said too often; the next that is said has the number of those (`left_out`)."""
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[str, ...], tuple[float, int]] = {}  # since when, and how often
+
+    def __call__(self, _log: object, _method: str, event: Any) -> Any:  # noqa: ANN401  # structlog's types
+        key = (str(event.get("event")), *(str(event.get(each)) for each in ("sink", "file", "peer", "why")))
+        now = time.monotonic()
+        begun, count = self._said.get(key, (now, 0))
+        if now - begun < _BURST_SECONDS and count >= _BURST:
+            self._said[key] = (begun, count + 1)
+            raise structlog.DropEvent
+        if now - begun >= _BURST_SECONDS:
+            if count > _BURST:
+                event["left_out"] = count - _BURST
+            begun, count = now, 0
+        if len(self._said) >= _KNOWN:
+            self._said.clear()
+        self._said[key] = (begun, count + 1)
+        return event
+
+
 def _target(stream: IO[str] | None) -> Stderr | _Forgiving:
     """The stream's descriptor, written to without waiting; the stream itself, if it has none (in tests)."""
     if stream is None:  # we were started without a standard error
@@ -63,11 +94,19 @@ def _target(stream: IO[str] | None) -> Stderr | _Forgiving:
 
 
 def make_log(stream: IO[str] | None = None) -> structlog.typing.FilteringBoundLogger:
-    """A log of our own; structlog's global configuration stays as it is."""
+    """A log of our own; structlog's global configuration stays as it is.
+
+    Args:
+        stream: where to; standard error, or the system's log if nobody reads that.
+    """
+    if stream is None and nobody_reads():
+        return _wrapped(
+            SystemLog(),
+            [structlog.processors.format_exc_info, structlog.processors.LogfmtRenderer(key_order=["event"])],
+        )
     target = _target(sys.stderr if stream is None else stream)
     on_terminal = target.isatty()
     processors: list[Any] = [
-        _escape_values,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=not on_terminal),
     ]
@@ -76,9 +115,13 @@ def make_log(stream: IO[str] | None = None) -> structlog.typing.FilteringBoundLo
     else:
         processors.append(structlog.processors.format_exc_info)
         processors.append(structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]))
+    return _wrapped(structlog.PrintLogger(target), processors)  # type: ignore[arg-type]  # it writes and flushes
+
+
+def _wrapped(logger: object, processors: list[Any]) -> structlog.typing.FilteringBoundLogger:
     log: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
-        structlog.PrintLogger(target),  # type: ignore[arg-type]  # it writes and flushes, no more is used
-        processors=processors,
+        logger,
+        processors=[_Repeated(), _escape_values, *processors],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
     return log

@@ -87,7 +87,17 @@ def _work(arguments: Arguments, intake: Intake, outcome: list[int]) -> None:
         outcome.append(EXIT_END_OF_INPUT)
     except BaseException:  # noqa: BLE001  # threading would print it and might wait for a reader for ever
         intake.stop()
-        standard_error().say(traceback.format_exc(), _PATIENCE_SECONDS)
+        _say(traceback.format_exc())
+
+
+def _say(text: str) -> None:
+    """Last words."""
+    from audisp_pyaudit.system_log import SystemLog, nobody_reads  # noqa: PLC0415  # intake is reading by now
+
+    if nobody_reads():
+        SystemLog().say(text, "error")
+    else:
+        standard_error().say(text, _PATIENCE_SECONDS)
 
 
 def _process(arguments: Arguments, intake: Intake) -> None:
@@ -101,6 +111,6 @@ def _process(arguments: Arguments, intake: Intake) -> None:
     pipeline.run()
     ledger = pipeline.finish(name_wait=config.timing.name_wait_ms / 1000, drain=config.timing.drain_ms / 1000)
     if arguments.print_ledger:
-        standard_error().say("".join(f"{line}\n" for line in ledger.lines()), _PATIENCE_SECONDS)
+        _say("".join(f"{line}\n" for line in ledger.lines()))
     else:
         log.info("end of the input", ledger="; ".join(ledger.lines()))
