@@ -5,11 +5,12 @@ wrong in the file. Every default stands here and nowhere else; `plugin/audisp-py
 a test keeps the two equal. Reading a configuration opens no socket, creates no file and looks no name up.
 """
 
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from posixpath import normpath
 from typing import Any, cast
 
@@ -245,8 +246,7 @@ def load(file: str | None = None) -> Config:
     """
     usual, file = file is None, CONFIG_PATH if file is None else file
     try:
-        with Path(file).open("rb") as stream:
-            content = stream.read(MAX_CONFIG_BYTES + 1)
+        content = _content(file)
     except FileNotFoundError as error:
         if usual:
             return Config()
@@ -256,6 +256,27 @@ def load(file: str | None = None) -> Config:
     if len(content) > MAX_CONFIG_BYTES:
         raise ConfigFileError([ConfigError(file, "", f"is larger than {MAX_CONFIG_BYTES} bytes; not a configuration")])
     return parse(content, file)
+
+
+def _content(file: str) -> bytes:
+    """What stands in a file that only root or we ourselves can have written.
+
+    Raises:
+        OSError: it cannot be read.
+        ConfigFileError: it is no file, or others may write it: it decides what becomes of the audit trail.
+    """
+    # Without O_NONBLOCK a FIFO that nobody writes would hold us up.
+    with open(file, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+        about, why = os.fstat(stream.fileno()), ""
+        if not stat.S_ISREG(about.st_mode):
+            why = "expected a regular file"
+        elif about.st_mode & stat.S_IWOTH:
+            why = f"others may write it (mode {stat.S_IMODE(about.st_mode):04o}); expected 0640, or stricter"
+        elif about.st_uid not in {0, os.geteuid()}:
+            why = f"it belongs to user {about.st_uid}; expected root or the plugin's user"
+        if why:
+            raise ConfigFileError([ConfigError(file, "", why)])
+        return stream.read(MAX_CONFIG_BYTES + 1)
 
 
 def parse(content: bytes, file: str) -> Config:

@@ -1,6 +1,7 @@
 """The configuration: defaults, errors, and the annotated file."""
 
 import dataclasses
+import os
 import re
 from pathlib import Path
 
@@ -241,6 +242,32 @@ def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "a").write_bytes(b"#" * 11)
     with pytest.raises(ConfigFileError, match="is larger than 10 bytes"):
         load(str(tmp_path / "a"))
+
+
+def test_a_file_that_others_may_write_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may write the configuration decides what becomes of the audit trail; a slip with modes is told."""
+    file = tmp_path / "a.toml"
+    file.write_text("")
+    file.chmod(0o646)
+    with pytest.raises(ConfigFileError, match=r"a\.toml: others may write it \(mode 0646\)"):
+        load(str(file))
+    file.chmod(0o664)  # a group of administrators
+    load(str(file))
+    monkeypatch.setattr("os.geteuid", lambda: 4711)
+    if os.getuid():
+        with pytest.raises(ConfigFileError, match=f"it belongs to user {os.getuid()}"):
+            load(str(file))
+    else:
+        os.chown(file, 1234, -1)
+        with pytest.raises(ConfigFileError, match="it belongs to user 1234; expected root or the plugin's user"):
+            load(str(file))
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    """A pipe in the configuration's place is told, and holds up nobody."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigFileError, match="pipe: expected a regular file"):
+        load(str(tmp_path / "pipe"))
 
 
 def test_forward_takes_msgpack() -> None:
