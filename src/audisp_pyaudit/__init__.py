@@ -5,12 +5,14 @@ The public face is small: `__version__`, `records()`, what `audisp_pyaudit.consu
 This file imports nothing third-party and nothing slow: the plugin has to read its input before anything else.
 """
 
-from typing import Any
+TYPE_CHECKING = False  # that of `typing`, which takes as long to load as all of intake
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["__version__", "records"]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  # a text or a function
+def __getattr__(name: str) -> "Any":  # noqa: ANN401  # a text or a function
     if name == "records":
         from audisp_pyaudit.record_view import records  # noqa: PLC0415  # the plugin does not need it
 

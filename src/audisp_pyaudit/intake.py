@@ -12,14 +12,12 @@ Standard library only: this runs before anything else is imported.
 """
 
 import os
-import re
 import select
 import signal
 import stat
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, replace
 
 from audisp_pyaudit.signals import WakeUp
 
@@ -37,17 +35,27 @@ DEFAULT_LIMIT = 16 * 1024 * 1024
 # A line that was begun when the buffer filled up may go this far over the limit; longer ones are cut.
 SLACK_BYTES = 256 * 1024
 _NEWLINE = 0x0A
-_SERIAL = re.compile(rb"msg=audit\((\d{1,20}\.\d{1,3}:\d{1,20})\)")
+_SERIAL = rb"msg=audit\((\d{1,20}\.\d{1,3}:\d{1,20})\)"
 
 
-@dataclass
 class Dropped:
     """What intake had to drop. `first` and `last` are `sec.ms:serial` of lines dropped, empty if none was readable."""
 
-    records: int = 0
-    bytes: int = 0
-    first: str = ""
-    last: str = ""
+    # No dataclass: they take as long to load as all that intake needs.
+    def __init__(self, records: int = 0, size: int = 0, first: str = "", last: str = "") -> None:
+        self.records = records
+        self.bytes = size
+        self.first = first
+        self.last = last
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Dropped) and vars(self) == vars(other)
+
+    def copy(self) -> "Dropped":
+        """The same, as it is now."""
+        return Dropped(self.records, self.bytes, self.first, self.last)
 
 
 class Intake:
@@ -192,8 +200,11 @@ class Intake:
         dropped.records += begun
         dropped.bytes += len(content)
         last_at = content.rfind(b"msg=audit(")
-        last = _SERIAL.match(content, last_at) if last_at >= 0 else None
-        first = _SERIAL.search(content)
+        import re  # noqa: PLC0415  # takes its time to load, and is hardly ever needed
+
+        serial = re.compile(_SERIAL)
+        last = serial.match(content, last_at) if last_at >= 0 else None
+        first = serial.search(content)
         if first:
             dropped.first = dropped.first or first[1].decode()
         if last or first:
@@ -255,13 +266,13 @@ class Intake:
     def dropped(self) -> Dropped:
         """Everything dropped so far; `first` and `last` are those of the current span, see `dropped_since`."""
         with self._changed:
-            return replace(self._dropped)
+            return self._dropped.copy()
 
     def dropped_since(self) -> Dropped:
         """What was dropped since the last call of this."""
         with self._changed:
             now, before = self._dropped, self._announced
             span = Dropped(now.records - before.records, now.bytes - before.bytes, now.first, now.last)
-            self._announced = replace(now)
+            self._announced = now.copy()
             now.first = now.last = ""
         return span

@@ -9,8 +9,6 @@ import gc
 import os
 import threading
 import time
-import traceback
-from dataclasses import dataclass, field
 
 from audisp_pyaudit.intake import Intake
 from audisp_pyaudit.signals import WakeUp
@@ -32,13 +30,21 @@ All commands:                  audisp-pyaudit --help
 """
 
 
-@dataclass
 class Arguments:
     """What the plugin was started with; `problems` are arguments that nobody understands."""
 
-    config: str | None = None
-    print_ledger: bool = False
-    problems: list[str] = field(default_factory=list)
+    # No dataclass: they take as long to load as intake and all that it needs.
+    def __init__(
+        self, config: str | None = None, *, print_ledger: bool = False, problems: list[str] | None = None
+    ) -> None:
+        self.config = config
+        self.print_ledger = print_ledger
+        self.problems = [] if problems is None else problems
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Arguments) and vars(self) == vars(other)
 
 
 def run(arguments: Arguments) -> int:
@@ -87,6 +93,8 @@ def _work(arguments: Arguments, intake: Intake, outcome: list[int]) -> None:
         outcome.append(EXIT_END_OF_INPUT)
     except BaseException:  # noqa: BLE001  # threading would print it and might wait for a reader for ever
         intake.stop()
+        import traceback  # noqa: PLC0415  # takes its time to load, and is hardly ever needed
+
         _say(traceback.format_exc())
 
 

@@ -5,10 +5,12 @@ stop systemd sends TERM to auditd and to us at once, and the last records come a
 goes on until the end of the input, which always comes.
 """
 
-import contextlib
 import os
 import signal
-from types import FrameType
+
+TYPE_CHECKING = False  # that of `typing`, which takes its time to load
+if TYPE_CHECKING:
+    from types import FrameType
 
 # Nobody of auditd's sends these to plugins; their default would end us.
 _IGNORED = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGPIPE, signal.SIGTTOU)
@@ -35,8 +37,10 @@ class WakeUp:
 
     def ring(self) -> None:
         """End the `poll` from another thread."""
-        with contextlib.suppress(BlockingIOError):  # full of wake-ups already
+        try:  # noqa: SIM105  # contextlib takes its time to load
             os.write(self._write_fd, b"\0")
+        except BlockingIOError:  # full of wake-ups already
+            pass
 
     def drain(self) -> list[int]:
         """Empty the pipe: signal numbers in order of arrival, 0 for each `ring`."""
@@ -51,5 +55,5 @@ class WakeUp:
         os.close(self._write_fd)
 
 
-def _noted(_number: int, _frame: FrameType | None) -> None:
+def _noted(_number: int, _frame: "FrameType | None") -> None:
     """Python writes the number into the wake-up pipe; that is all we want."""

@@ -102,6 +102,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
     def start(**said: Any) -> tuple[DurableSink, Queue]:  # noqa: ANN401  # any setting
         for sink, queue in made:
             sink.close(time.monotonic())
+            sink._thread.join(10)  # it is given no time, and in one process it would go on for a moment
             queue.close()
         made.clear()
         spool = SpoolSettings(tmp_path / "spool", 1 << 30)

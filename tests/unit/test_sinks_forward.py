@@ -66,6 +66,7 @@ def make(queue: Queue) -> Iterator[Make]:
     yield start
     for each in made:
         each.close(time.monotonic())
+        each._thread.join(10)
 
 
 def put(queue: Queue, first: int, last: int, *, pad: int = 1, encodings: tuple[str, ...] = ("msgpack",)) -> None:

@@ -72,6 +72,8 @@ class FakeProducer:
     def poll(self, timeout: float) -> int:
         """Report."""
         reports, self.reports = self.reports, []
+        if reports and self.batch_of(reports) > self.broker.batch_bytes:
+            reports = [(report, Refused("Broker: Message size too large"), message) for report, _, message in reports]
         refused = next((outcome for _, outcome, _ in reports if isinstance(outcome, Refused)), None)
         for report, outcome, message in reports:
             said = (refused if self.broker.whole_batches else None) or outcome or self.broken
@@ -83,6 +85,11 @@ class FakeProducer:
         if not reports:
             time.sleep(min(timeout, 0.005))
         return len(reports)
+
+    def batch_of(self, reports: list[tuple[Callable[[object, object], None], object, tuple[str, bytes, Any]]]) -> int:
+        """Bytes of a batch of messages; librdkafka makes none larger than it is told, but for one message."""
+        sizes = [len(value) for _, _, (_, value, _) in reports]
+        return max(*sizes, min(sum(sizes), int(str(self.settings.get("batch.size", 1_000_000)))))
 
     flush = poll
 
@@ -99,6 +106,7 @@ class FakeBroker:
         self.room = 10_000
         self.raises = True  # whether a refusal comes at once
         self.whole_batches = False  # whether all that was sent with a refused message is refused
+        self.batch_bytes = 1 << 30  # how large a batch may be
         self.judge: Callable[..., object] = lambda _serial, *_rest: None
 
     def make(self, settings: Mapping[str, object]) -> FakeProducer:
@@ -129,6 +137,7 @@ def run(sink: KafkaSink, queue: Queue, *batches: int, pad: int = 1, enough: Call
         first += count
     until(enough or (lambda: not queue.counts("kafka").queued), "all is acknowledged or given up, or what was awaited")
     sink.close(time.monotonic())
+    sink._thread.join(10)
 
 
 def test_every_event_is_a_message(broker: MockBroker, queue: Queue) -> None:
@@ -211,6 +220,27 @@ def test_a_message_that_is_too_large_for_the_producer_is_given_up(fake: FakeBrok
     run(sink, queue, 100)
     assert fake.serials == [each for each in range(1, 101) if each != 30]
     assert (queue.counts("kafka").lost, sink.rebuilt) == ({"refused": 1}, 0)
+
+
+def test_batches_become_as_small_as_a_topic_wants_them(fake: FakeBroker, queue: Queue) -> None:
+    """A topic for small batches costs no event, and is not asked again and again for what it never takes."""
+    fake.batch_bytes = 100_000
+    sink = KafkaSink("kafka", KafkaSettings(bootstrap="b:1"), queue, fake.make)
+    run(sink, queue, *[100] * 10, pad=2000)
+    assert fake.serials == list(range(1, 1001))
+    assert queue.counts("kafka").lost == {}
+    assert sink.rebuilt <= 4  # from a million bytes
+    assert int(str(fake.made[-1].settings["batch.size"])) <= 100_000
+
+
+def test_who_is_sent_before_the_others_again_is_not_blamed(fake: FakeBroker, queue: Queue) -> None:
+    """The last message that is sent by itself has company soon: what is refused then need not be it."""
+    fake.whole_batches, fake.raises = True, False
+    fake.judge = lambda serial, *_rest: Refused("Broker: Message size too large") if serial % 50 == 0 else None
+    sink = KafkaSink("kafka", KafkaSettings(bootstrap="b:1"), queue, fake.make)
+    run(sink, queue, *[20] * 50)
+    assert fake.serials == [each for each in range(1, 1001) if each % 50]
+    assert dict(queue.counts("kafka").lost) == {"refused": 20}
 
 
 @pytest.mark.parametrize("at_once", [True, False])

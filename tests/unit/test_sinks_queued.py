@@ -37,7 +37,7 @@ class Flaky(QueuedSink):
         self.got += serials(part.frames, part.wanted)
         self.queue.acknowledge(self.name, [(part, which) for which in range(len(part.wanted))])
 
-    def recover(self, why: Exception) -> None:
+    def recover(self, why: object) -> None:
         """Take it again."""
         self.troubles.append(str(why))
         self.queue.rewind(self.name)

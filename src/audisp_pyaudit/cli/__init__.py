@@ -23,7 +23,7 @@ def cli(context: click.Context, config: str | None, print_ledger: bool) -> None:
     Without a command this is the plugin that auditd starts: it reads audit records from standard input to its end.
     """
     if context.invoked_subcommand is None:
-        context.exit(run(Arguments(config, print_ledger)))
+        context.exit(run(Arguments(config, print_ledger=print_ledger)))
     if config is not None or print_ledger:
         raise click.UsageError("--config and --print-ledger are for the plugin, that is, without a command")
 

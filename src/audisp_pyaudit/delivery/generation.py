@@ -96,9 +96,8 @@ class GenerationWriter:
         Raises:
             OSError: the disk did not take it, or not all of it.
         """
-        parts = {
-            klass: frames.packed(klass) for klass in CLASSES if self._written[klass] < last
-        }  # what is not there yet
+        # A try before this one may have got as far as one of them.
+        parts = {klass: frames.packed(klass) for klass in CLASSES if self._written[klass] < last}
         speaks = max((klass for klass, part in parts.items() if part[1]), key=CLASSES.index, default="")
         for klass, (packed, count, routes, span) in parts.items():
             if count:

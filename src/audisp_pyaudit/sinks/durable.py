@@ -91,7 +91,7 @@ class DurableSink(QueuedSink):
             self._hear_last_words()
             self._part(f"{self._settings.path}: {self._peer} has left")
 
-    def recover(self, why: Exception) -> None:
+    def recover(self, why: object) -> None:
         """Hang up, and begin anew with what was not acknowledged."""
         self._part(f"{self._settings.path}: {type(why).__name__}: {why}")
         self.stop.wait(POLL_SECONDS)

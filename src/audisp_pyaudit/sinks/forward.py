@@ -199,7 +199,7 @@ class ForwardSink(QueuedSink):
             raise TimeoutError(f"acknowledged nothing for {self._settings.acknowledge_seconds} s")
         self.trouble = f"{self._settings.address}: takes nothing"
 
-    def recover(self, why: Exception) -> None:
+    def recover(self, why: object) -> None:
         """Go on with another connection, after a pause, from what was not acknowledged."""
         self.trouble = f"{self._settings.address}: {_told(why)}"
         self._hang_up()
@@ -225,7 +225,7 @@ class ForwardSink(QueuedSink):
             connection.close()
 
 
-def _told(why: Exception) -> str:
+def _told(why: object) -> str:
     """What went wrong, in words."""
     if isinstance(why, OSError):
         said = why.strerror or str(why)

@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import gc
 import json
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -32,9 +33,10 @@ REPORT_SECONDS = 0.01
 LAST_WORDS_SECONDS = 5.0
 _TOO_LARGE, _INVALID_TIMESTAMP, _AUTHENTICATION = 10, 32, -169
 # What a broker will say again of the same message: too large, an invalid time stamp, an invalid record. It refuses the
-# whole batch, so what comes after is sent one by one, until the message that is refused alone is known and given up.
+# whole batch, so what was under way is sent one by one, until the message that is refused alone is known and given up.
 _POISON = frozenset({_TOO_LARGE, _INVALID_TIMESTAMP, 87})
-_CAREFUL_MESSAGES = 20_000
+# A batch may be too large though no message in it is. Each time that may be so, batches become half as large.
+_BATCH_BYTES, _SMALLEST_BATCH_BYTES = 1_000_000, 16_384
 
 # What delivery depends on, see docs/decisions.md: nothing lost by librdkafka itself, order kept, little memory, no
 # hammering on a broker that refuses a log-in.
@@ -124,6 +126,9 @@ class KafkaSink(QueuedSink):
         self._failed: object = None
         self._in_flight = 0
         self._careful = 0  # messages to send one by one
+        self._refused: int | None = None  # why a batch was refused of which nobody knows whose fault it is
+        self._unacknowledged = 0  # of what this producer was given
+        self._batch_bytes = _BATCH_BYTES
         self._acknowledged: list[tuple[Slice, int]] = []
         # A message is None where it is made when its turn comes.
         self._waiting: deque[tuple[Slice, int, Plain | None]] = deque()
@@ -155,13 +160,19 @@ class KafkaSink(QueuedSink):
         if not self._pause.over:
             return None
         self._failed = None
-        self._in_flight = 0
+        self._in_flight = self._unacknowledged = 0
         self._pause.begun()
         self._producer = self._make(
-            {**producer_settings(self._settings), "error_cb": self._noticed, "stats_cb": self._told_statistics}
+            {**self._producer_settings(), "error_cb": self._noticed, "stats_cb": self._told_statistics}
         )
         self.queue.rewind(self.name)
         return self._producer
+
+    def _producer_settings(self) -> dict[str, object]:
+        settings = producer_settings(self._settings)
+        if self._batch_bytes < _BATCH_BYTES:
+            settings["batch.size"] = self._batch_bytes
+        return settings
 
     def _fill(self, producer: Producer) -> None:
         """Give the producer what waits, until it has enough."""
@@ -199,6 +210,7 @@ class KafkaSink(QueuedSink):
         except Exception:  # noqa: BLE001  # what it is, `_send` finds out
             return False
         self._in_flight += 1
+        self._unacknowledged += 1
         return True
 
     def _send(self, producer: Producer, part: Slice, which: int) -> bool:
@@ -206,6 +218,7 @@ class KafkaSink(QueuedSink):
         message = self._message(part, which)
         if message is None:
             return True
+        alone = self._careful > 1  # behind the last one, others follow at once
         try:
             producer.produce(
                 message.topic,
@@ -213,7 +226,7 @@ class KafkaSink(QueuedSink):
                 key=message.key,
                 headers=message.headers,
                 timestamp=message.timestamp,
-                on_delivery=partial(self._reported, part, which, Sent(message if self._careful else None, message.cut)),
+                on_delivery=partial(self._reported, part, which, Sent(message if alone else None, message.cut)),
             )
         except BufferError:
             self._call(producer.poll, POLL_SECONDS)
@@ -228,6 +241,7 @@ class KafkaSink(QueuedSink):
             self.queue.give_up(self.name, part, which, "refused")
             return True
         self._in_flight += 1
+        self._unacknowledged += 1
         self._careful = max(0, self._careful - 1)
         return True
 
@@ -248,6 +262,7 @@ class KafkaSink(QueuedSink):
         self._in_flight -= 1
         if error is None:
             self._acknowledged.append((part, which))
+            self._unacknowledged -= 1
             self._cut += sent is not None and sent.cut
             if self.trouble:
                 self.trouble = ""
@@ -255,12 +270,22 @@ class KafkaSink(QueuedSink):
         code = _code(error)
         if code in _POISON:
             self._pause = Pause()  # the broker is well, and answers at once
-            self._careful = _CAREFUL_MESSAGES
-            if sent is not None and sent.message is not None:  # this one it is
+            if sent is None or sent.message is None:
+                self._refused = code
+            else:  # this one it is
                 self._careful = 0
                 if not self._can_be_mended(code, sent.message):
                     self.queue.give_up(self.name, part, which, "refused")
         self._failed = self._failed or error
+
+    def _be_careful(self) -> None:
+        """Have what was under way sent again one by one, if one of it was refused and nobody knows which."""
+        if self._refused is None:
+            return
+        self._careful = self._unacknowledged + 1  # the last of them is not alone
+        if self._refused == _TOO_LARGE:
+            self._batch_bytes = max(_SMALLEST_BATCH_BYTES, self._batch_bytes // 2)
+        self._refused = None
 
     def _can_be_mended(self, code: int | None, message: Message) -> bool:
         """Whether a message that was refused alone can be sent in another way."""
@@ -286,8 +311,8 @@ class KafkaSink(QueuedSink):
         """Call what raises when the producer is broken for good."""
         try:
             what(seconds)
-        except Exception as error:  # noqa: BLE001  # KafkaException or SystemError, see the binding's own bug
-            self._failed = self._failed or error
+        except:  # noqa: E722  # KafkaException, SystemError, or, by a bug of the binding, a KafkaError: no exception
+            self._failed = self._failed or sys.exc_info()[1]
 
     def _tell_queue(self) -> None:
         if self._acknowledged:
@@ -297,6 +322,7 @@ class KafkaSink(QueuedSink):
     def recover(self, why: object) -> None:
         """Go on with another producer, after a pause, from what was not acknowledged."""
         self._drop_producer(LAST_WORDS_SECONDS)
+        self._be_careful()
         self.trouble = f"{self._settings.bootstrap}: {why}"
         self.rebuilt += 1
         self._pause.failed()

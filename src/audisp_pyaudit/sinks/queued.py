@@ -4,6 +4,7 @@ In: slices of the queue, on a thread of the sink's own. Out: acknowledgements. A
 little, longer each time, and goes on with the first frame that was not acknowledged: that costs no event.
 """
 
+import sys
 import threading
 import time
 from collections.abc import Sized
@@ -102,15 +103,15 @@ class QueuedSink:
         while not self.stop.is_set():
             try:
                 self.step()
-            except Exception as error:  # noqa: BLE001  # a bug here costs time, no event
-                self.recover(error)
+            except:  # noqa: E722  # a bug here costs time, no event; libraries raise things that are no exceptions
+                self.recover(sys.exc_info()[1])
         self.let_go()
 
     def step(self) -> None:
         """Do something, for at most some hundred milliseconds."""
         raise NotImplementedError
 
-    def recover(self, why: Exception) -> None:
+    def recover(self, why: object) -> None:
         """Begin anew, after a pause, with what was not acknowledged."""
         raise NotImplementedError
 
