@@ -5,7 +5,6 @@ wrong in the file. Every default stands here and nowhere else; `plugin/audisp-py
 a test keeps the two equal. Reading a configuration opens no socket, creates no file and looks no name up.
 """
 
-import os
 import re
 import stat
 import tomllib
@@ -16,6 +15,7 @@ from typing import Any, cast
 
 from audisp_pyaudit.address import split
 from audisp_pyaudit.errors import ConfigError, ConfigFileError
+from audisp_pyaudit.files import read_trusted
 from audisp_pyaudit.host import HostFacts
 from audisp_pyaudit.settings import (
     Problem,
@@ -54,6 +54,7 @@ from audisp_pyaudit.state import LOCK_SUFFIX
 CONFIG_PATH = "/etc/audisp-pyaudit/audisp-pyaudit.toml"
 # A file this large is not a configuration; reading stops here, so that a wrong path cannot fill the memory.
 MAX_CONFIG_BYTES = 4 * MIB
+_OTHERS_WRITE = "others may write it (mode {mode}); expected 0640, or stricter"
 # Route bits are one 64 bit word in every frame's header.
 MAX_SINKS = 64
 _SINK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
@@ -246,37 +247,19 @@ def load(file: str | None = None) -> Config:
     """
     usual, file = file is None, CONFIG_PATH if file is None else file
     try:
-        content = _content(file)
+        # It decides what becomes of the audit trail.
+        content = read_trusted(file, stat.S_IWOTH, _OTHERS_WRITE, MAX_CONFIG_BYTES)
     except FileNotFoundError as error:
         if usual:
             return Config()
         raise ConfigFileError([ConfigError(file, "", f"cannot be read: {error.strerror}")]) from None
     except OSError as error:
         raise ConfigFileError([ConfigError(file, "", f"cannot be read: {error.strerror}")]) from None
+    except ValueError as error:
+        raise ConfigFileError([ConfigError(file, "", str(error))]) from None
     if len(content) > MAX_CONFIG_BYTES:
         raise ConfigFileError([ConfigError(file, "", f"is larger than {MAX_CONFIG_BYTES} bytes; not a configuration")])
     return parse(content, file)
-
-
-def _content(file: str) -> bytes:
-    """What stands in a file that only root or we ourselves can have written.
-
-    Raises:
-        OSError: it cannot be read.
-        ConfigFileError: it is no file, or others may write it: it decides what becomes of the audit trail.
-    """
-    # Without O_NONBLOCK a FIFO that nobody writes would hold us up.
-    with open(file, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
-        about, why = os.fstat(stream.fileno()), ""
-        if not stat.S_ISREG(about.st_mode):
-            why = "expected a regular file"
-        elif about.st_mode & stat.S_IWOTH:
-            why = f"others may write it (mode {stat.S_IMODE(about.st_mode):04o}); expected 0640, or stricter"
-        elif about.st_uid not in {0, os.geteuid()}:
-            why = f"it belongs to user {about.st_uid}; expected root or the plugin's user"
-        if why:
-            raise ConfigFileError([ConfigError(file, "", why)])
-        return stream.read(MAX_CONFIG_BYTES + 1)
 
 
 def parse(content: bytes, file: str) -> Config:

@@ -1,7 +1,8 @@
-"""Files that are replaced as a whole: a crash leaves the old one or the new one."""
+"""Files that are replaced as a whole (a crash leaves the old or the new one), or read only if they can be trusted."""
 
 import contextlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -23,3 +24,28 @@ def replace_file(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
+
+
+def read_trusted(path: str, forbidden: int, refusal: str, limit: int) -> bytes:
+    """What stands in a file that only root or we ourselves can have written, up to a byte more than `limit`.
+
+    Args:
+        path: the file.
+        forbidden: bits of its mode that must not be set.
+        refusal: what they mean and what was expected; `{mode}` stands for the mode.
+        limit: bytes that it may have.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no regular file, or not to be trusted; says why, without its name.
+    """
+    # Without O_NONBLOCK a FIFO that nobody writes would hold us up.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+        about = os.fstat(stream.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise ValueError("expected a regular file")
+        if about.st_mode & forbidden:
+            raise ValueError(refusal.format(mode=f"{stat.S_IMODE(about.st_mode):04o}"))
+        if about.st_uid not in {0, os.geteuid()}:
+            raise ValueError(f"it belongs to user {about.st_uid}; expected root or the plugin's user")
+        return stream.read(limit + 1)

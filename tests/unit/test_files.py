@@ -1,10 +1,10 @@
-"""Files that are replaced as a whole."""
+"""Files that are replaced as a whole, or read only if they can be trusted."""
 
 from pathlib import Path
 
 import pytest
 
-from audisp_pyaudit.files import replace_file
+from audisp_pyaudit.files import read_trusted, replace_file
 
 
 def test_the_new_one_is_whole_and_nobody_elses(tmp_path: Path) -> None:
@@ -22,3 +22,16 @@ def test_what_fails_leaves_no_litter(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="directory"):
         replace_file(tmp_path / "folder", b"x")
     assert [each.name for each in tmp_path.iterdir()] == ["folder"]
+
+
+def test_what_others_may_have_written_is_not_believed(tmp_path: Path) -> None:
+    """The file's mode decides, as whoever reads it says; a byte more than is allowed tells that it is too large."""
+    file = tmp_path / "file"
+    file.write_bytes(b"abcdef")
+    file.chmod(0o640)
+    assert read_trusted(str(file), 0o022, "mode {mode}", 10) == b"abcdef"
+    assert read_trusted(str(file), 0o022, "mode {mode}", 3) == b"abcd"
+    with pytest.raises(ValueError, match=r"^mode 0640$"):
+        read_trusted(str(file), 0o040, "mode {mode}", 10)
+    with pytest.raises(OSError, match="directory"):
+        read_trusted(str(tmp_path), 0, "", 10)

@@ -1,10 +1,12 @@
 """Passwords and keys that stand in files of their own."""
 
-import os
 import stat
 from pathlib import Path
 
+from audisp_pyaudit.files import read_trusted
+
 _MAX_BYTES = 64 * 1024
+_OTHERS = "others may read or write it (mode {mode}); expected 0600 or 0640"
 
 
 def read_secret(path: str) -> str:
@@ -14,17 +16,10 @@ def read_secret(path: str) -> str:
         OSError: it cannot be read.
         ValueError: it is not safe, or no text; says what was expected.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(fd, "rb") as stream:
-        about = os.fstat(fd)
-        if not stat.S_ISREG(about.st_mode):
-            raise ValueError(f"{path}: expected a regular file")
-        if about.st_mode & (stat.S_IWGRP | stat.S_IRWXO):
-            mode = stat.S_IMODE(about.st_mode)
-            raise ValueError(f"{path}: others may read or write it (mode {mode:04o}); expected 0600 or 0640")
-        if about.st_uid not in {0, os.geteuid()}:
-            raise ValueError(f"{path}: it belongs to user {about.st_uid}; expected root or the plugin's user")
-        data = stream.read(_MAX_BYTES + 1)
+    try:
+        data = read_trusted(path, stat.S_IWGRP | stat.S_IRWXO, _OTHERS, _MAX_BYTES)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     if len(data) > _MAX_BYTES:
         raise ValueError(f"{path}: expected at most {_MAX_BYTES} bytes")
     try:
