@@ -8,7 +8,7 @@ a test keeps the two equal. Reading a configuration opens no socket, creates no 
 import re
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from posixpath import normpath
 from typing import Any, cast
@@ -42,6 +42,7 @@ from audisp_pyaudit.sink_settings import (
     MIB,
     SINK_TYPES,
     ForwardSettings,
+    HoldSettings,
     KafkaSettings,
     SinkSettings,
     StdoutSettings,
@@ -194,12 +195,16 @@ class Config:
         """What the engine has to write."""
         return sorted({sink.format for sink in self.sinks.values()})
 
-    def engine_options(self, host: HostFacts, process_start_ms: int) -> dict[str, object]:
+    def engine_options(
+        self, host: HostFacts, process_start_ms: int, sinks: Sequence[str] | None = None
+    ) -> dict[str, object]:
         """What the engine is built from (the seam's `options`).
 
         Args:
             host: this host, as `audisp_pyaudit.host.host_facts` found it.
             process_start_ms: Unix time in milliseconds; part of the ids of our own events.
+            sinks: names of the sinks by their bits in the routes of frames; None for those of the configuration in a
+                row. An empty name is a bit that nobody has.
         """
         limits = {each.name: getattr(self.limits, each.name) for each in fields(Limits) if each.name != "intake_bytes"}
         timing = {each.name: getattr(self.timing, each.name) for each in fields(Timing) if each.name != "drain_ms"}
@@ -219,7 +224,7 @@ class Config:
             "names": "ask" if self.decode.names else "off",
             "limits": limits,
             "timing": timing,
-            "sinks": list(self.sinks),
+            "sinks": list(self.sinks if sinks is None else sinks),
             "rules": [_rule_option(rule) for rule in self.rules],
             "fields": list(self.site_fields),
         }
@@ -245,21 +250,33 @@ def load(file: str | None = None) -> Config:
     Raises:
         ConfigFileError: with everything that is wrong.
     """
-    usual, file = file is None, CONFIG_PATH if file is None else file
+    try:
+        return parse(read(CONFIG_PATH if file is None else file), CONFIG_PATH if file is None else file)
+    except FileNotFoundError as error:
+        if file is None:
+            return Config()
+        raise ConfigFileError([ConfigError(file, "", f"cannot be read: {error.strerror}")]) from None
+
+
+def read(file: str) -> bytes:
+    """The bytes of a configuration file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ConfigFileError: it cannot be read, or not be trusted.
+    """
     try:
         # It decides what becomes of the audit trail.
         content = read_trusted(file, stat.S_IWOTH, _OTHERS_WRITE, MAX_CONFIG_BYTES)
-    except FileNotFoundError as error:
-        if usual:
-            return Config()
-        raise ConfigFileError([ConfigError(file, "", f"cannot be read: {error.strerror}")]) from None
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise ConfigFileError([ConfigError(file, "", f"cannot be read: {error.strerror}")]) from None
     except ValueError as error:
         raise ConfigFileError([ConfigError(file, "", str(error))]) from None
     if len(content) > MAX_CONFIG_BYTES:
         raise ConfigFileError([ConfigError(file, "", f"is larger than {MAX_CONFIG_BYTES} bytes; not a configuration")])
-    return parse(content, file)
+    return content
 
 
 def parse(content: bytes, file: str) -> Config:
@@ -414,7 +431,7 @@ def _check_together(config: Config, problems: list[Problem]) -> None:
         )
     owner: dict[str, str] = {}
     for name, sink in config.sinks.items():
-        if isinstance(sink, KafkaSettings | ForwardSettings):
+        if isinstance(sink, KafkaSettings | ForwardSettings | HoldSettings):
             continue
         place = "standard output" if isinstance(sink, StdoutSettings) else _same(sink.path)
         other = owner.setdefault(place, name)

@@ -174,6 +174,38 @@ class Engine:
         self._take_snapshot()
         return self._snapshot or b""
 
+    def reconfigure(self, options: dict[str, object]) -> None:
+        """Go on with other options, from where the engine stands: nothing that it holds is lost.
+
+        Args:
+            options: as for a new one; `process_start_ms` is left as it was.
+
+        Raises:
+            ValueError: they are of no use; everything is as before.
+        """
+        self._take_snapshot()
+        start = cast("int", self._options.get("process_start_ms", 0)) + 1  # ids of its own events begin anew
+        options = {**options, "process_start_ms": start}
+        try:
+            raw = self._build({**options, "process_start_ms": start + self.panics, "replay": True}, self._snapshot)
+        except BaseException as error:
+            if not is_panic(error):
+                raise
+            self._count("reconfigure", error)
+            raise ValueError("the engine broke on them") from None
+        self._options, self._raw = options, raw
+        self._continue_from(self._snapshot_totals)
+        self._take_snapshot()
+
+    def _continue_from(self, before: dict[str, int]) -> None:
+        """Count on, behind an engine whose snapshot ours was built from."""
+        now = self._now = self._raw.stats()
+        # What the snapshot held was taken in once already; the fresh engine counts it as restored.
+        restored = now.get("records_restored", 0)
+        self._before = before | {"records_held": 0, "events_held": 0}
+        self._before["records_restored"] = self._before.get("records_restored", 0) - restored
+        self._lost_held += before.get("records_held", 0) - restored
+
     @property
     def holds(self) -> bool:
         """Whether events wait for records, time or names, so that `tick` has something to do."""
@@ -246,24 +278,18 @@ class Engine:
 
     def _replay(self) -> bool:
         """Bring a fresh engine to where the broken one stood; False if it does not get there."""
-        held = self._snapshot_totals.get("records_held", 0)
         found: list[Frame] = []
         published = {frame.id for call in self._calls for frame in call.frames()}
         try:
             self._fresh(self._snapshot)
-            restored = self._now.get("records_restored", 0)
             for call in self._calls:
                 again = _Call(call.name, (), getattr(self._raw, call.name)(*call.arguments))
                 found += [frame for frame in again.frames() if frame.id not in published and not self._is_own(frame)]
-            self._now = self._raw.stats()
+            self._continue_from(self._snapshot_totals)
         except BaseException as error:
             if not (is_panic(error) or isinstance(error, ValueError)):
                 raise
             return False
-        # What the snapshot held was taken in once already; the fresh engine counts it as restored.
-        self._before = self._snapshot_totals | {"records_held": 0, "events_held": 0}
-        self._before["records_restored"] = self._before.get("records_restored", 0) - restored
-        self._lost_held += held - restored
         self._found += found
         return True
 

@@ -73,7 +73,7 @@ class Intake:
         self.limit = limit
         kind = os.fstat(fd).st_mode
         # Nobody stands behind a file; and whoever configured it wants auditd to wait rather than a record to be lost.
-        self.may_wait = stat.S_ISREG(kind)
+        self.may_wait = self._is_file = stat.S_ISREG(kind)
         self._is_socket = stat.S_ISSOCK(kind)
         self._changed = threading.Condition()
         self._blocks: deque[bytearray] = deque()
@@ -137,7 +137,7 @@ class Intake:
         with self._changed:
             self.bytes_read += len(data)
             if self.may_wait:
-                while self._size + len(data) > self.limit and not self._stopped:
+                while self.may_wait and self._size + len(data) > self.limit and not self._stopped:
                     self._changed.wait()
             if self._dropping:
                 data = self._resume(data)
@@ -233,6 +233,12 @@ class Intake:
         """End the waiting in `take`: something else wants the taker's attention. From any thread."""
         with self._changed:
             self._knocked = True
+            self._changed.notify_all()
+
+    def wait_for_room(self, *, wanted: bool) -> None:
+        """Whether reading waits when the buffer is full; from a file it always does. From any thread."""
+        with self._changed:
+            self.may_wait = self._is_file or wanted
             self._changed.notify_all()
 
     def stop(self) -> None:

@@ -39,7 +39,7 @@ class Ledger:
         return (
             self.engine_closed
             and self.frames == self._count("events_published") + self.notices
-            and all(sink.closed and sink.frames == self.frames for sink in self.sinks.values())
+            and all(sink.closed and sink.frames + sink.absent == self.frames for sink in self.sinks.values())
         )
 
     def lines(self) -> Iterator[str]:

@@ -29,11 +29,15 @@ class Notices:
     """
 
     def __init__(self, host: HostFacts, process_start_ms: int) -> None:
+        self.describe(host)
+        self._start = process_start_ms
+        self._numbers = itertools.count(1)  # next() on it is atomic
+
+    def describe(self, host: HostFacts) -> None:
+        """Speak of this host from now on."""
         self._host = host
         described = {"name": host.name, "id": host.id, "hostname": host.name, "architecture": host.architecture}
         self._described = {**{key: value for key, value in described.items() if value}, "os": {"type": "linux"}}
-        self._start = process_start_ms
-        self._numbers = itertools.count(1)  # next() on it is atomic
 
     def loss(self, action: str, lost: Mapping[str, object], time: datetime | None = None) -> dict[str, object]:
         """A document that says what was lost.

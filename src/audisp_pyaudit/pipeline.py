@@ -6,8 +6,8 @@ here is called by a sink. It waits for nothing but intake; a sink may keep it fo
 
 import signal
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import compress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from audisp_pyaudit.delivery.feed import Feed
 from audisp_pyaudit.engine import Engine
@@ -17,8 +17,7 @@ from audisp_pyaudit.ledger import Ledger
 from audisp_pyaudit.logs import Log
 from audisp_pyaudit.names import NameLookup
 from audisp_pyaudit.notices import NoticeFrame, Notices
-from audisp_pyaudit.sinks.base import Sink
-from audisp_pyaudit.sinks.queued import QueuedSink
+from audisp_pyaudit.outlets import Outlets
 from audisp_pyaudit.state import StateLock, save_state
 
 # While events wait in the engine, time is told it this often; half of `name_wait_ms`, a tenth of `grace_ms`.
@@ -37,6 +36,14 @@ REMIND_SECONDS = 60.0
 OVERLAP_SECONDS = 2.0
 
 
+@dataclass(frozen=True)
+class Wrong:
+    """What is wrong with the configuration, and what the process does meanwhile."""
+
+    what: str
+    meanwhile: str
+
+
 class Pipeline:
     """Ties intake, engine, names and sinks together.
 
@@ -44,8 +51,7 @@ class Pipeline:
         intake: where blocks come from.
         engine: turns bytes into frames.
         names: looks names up; None if nobody asks for names.
-        sinks: where frames go; their order is that of the engine's route bits.
-        feed: the queue that sinks which acknowledge take frames from; None if there is no such sink.
+        outlets: where frames go.
         notices: makes the events that say what was lost here.
         log: where to tell people.
         state_path: where the engine's state is kept, empty for nowhere.
@@ -59,25 +65,23 @@ class Pipeline:
         intake: Intake,
         engine: Engine,
         names: NameLookup | None,
-        sinks: Sequence[Sink],
+        outlets: Outlets,
         notices: Notices,
         log: Log,
-        feed: Feed | None = None,
         state_path: str = "",
         state_lock: StateLock | None = None,
-        problems: Sequence[str] = (),
+        problems: Sequence[Wrong] = (),
     ) -> None:
         self._intake = intake
         self._engine = engine
-        self._names = names
-        self._sinks = sinks
+        self._outlets = outlets
         self._notices = notices
         self._log = log
-        self._feed = feed
         self._state_path = state_path
         self._state_lock = state_lock
-        self._problems = problems
-        self._frames = 0
+        self.problems = problems
+        self.names = names
+        self.on_hangup: Callable[[], None] = lambda: None
         self._notices_made = 0
         self._lost_panic = 0
         self._panics = 0
@@ -85,10 +89,9 @@ class Pipeline:
         self._lost: dict[str, int] = {}
         self._refused: dict[tuple[str, str], int] = {}
         self._peers: dict[tuple[str, str], str] = {}
-        self._broken: set[str] = set()
         self._save_failed = False
         now = time.monotonic()
-        self._house_at = now + HOUSE_SECONDS
+        self._house_at = now  # sinks get nothing before the queue knows that it may deliver
         self._save_at = now + SAVE_SECONDS
         self._remind_at = now + REMIND_SECONDS
         self._overlap_until = now + OVERLAP_SECONDS + HOUSE_SECONDS / 2  # a try in the last second, too
@@ -97,18 +100,19 @@ class Pipeline:
         """Work until the input has ended."""
         while not self._intake.finished:
             # `when_full = "block"`: intake waits too. At the end there is nobody left who could be made to wait.
-            if self._feed is not None and self._feed.blocked and not self._intake.hung_up:
+            feed = self._outlets.feed
+            if feed is not None and feed.blocked and not self._intake.hung_up:
                 time.sleep(TICK_SECONDS)
                 self._keep_house(time.monotonic())
                 continue
             wait = TICK_SECONDS if self._engine.holds else IDLE_SECONDS
-            block = self._intake.take(wait if self._feed is None else self._feed.due(wait))
+            block = self._intake.take(wait if feed is None else feed.due(wait))
             if block:
                 self._publish(self._engine.feed(block))
             self._exchange_names()
             self._publish(self._engine.tick(_now_ms()))
-            if self._feed is not None:
-                self._feed.commit_if_due()
+            if feed is not None:
+                feed.commit_if_due()
             self._keep_house(time.monotonic())
             if 0 < len(block) < SMALL_BLOCK_BYTES:
                 time.sleep(COALESCE_SECONDS)
@@ -123,23 +127,16 @@ class Pipeline:
         self._await_names(name_wait)
         self._publish(self._engine.close())
         self._announce_losses()
-        if self._feed is not None:
-            self._announce_undelivered(self._feed)
-            self._feed.commit()
+        feed = self._outlets.feed
+        if feed is not None:
+            self._announce_undelivered(feed)
+            feed.commit()
         self._save_state()
         if self._state_lock is not None:
             self._state_lock.release()
-        deadline = time.monotonic() + drain
-        # What is safe on disk is said to be before anybody's reader is waited for.
-        from_queue = [isinstance(sink, QueuedSink) for sink in self._sinks]
-        for sink in compress(self._sinks, from_queue):
-            sink.close(deadline)
-        if self._feed is not None:
-            self._feed.close()
-        for sink in compress(self._sinks, [not each for each in from_queue]):
-            sink.close(deadline)
-        if self._names is not None:
-            self._names.close()
+        self._outlets.close(time.monotonic() + drain)
+        if self.names is not None:
+            self.names.close()
         self._look_at_sinks(remind=True)
         return self.ledger()
 
@@ -148,43 +145,29 @@ class Pipeline:
         return Ledger(
             engine=self._engine.stats(),
             dropped=self._intake.dropped(),
-            frames=self._frames,
+            frames=self._outlets.frames,
             notices=self._notices_made,
-            sinks={sink.name: sink.stats() for sink in self._sinks},
+            sinks=self._outlets.stats(),
         )
 
     def _publish(self, batches: Iterable[Frames]) -> None:
         for frames in batches:
-            if len(frames):
-                self._frames += len(frames)
-                if self._feed is not None:
-                    self._feed.append(frames)
-                for sink in self._sinks:
-                    self._deliver(sink, frames)
-
-    def _deliver(self, sink: Sink, frames: Frames) -> None:
-        """Sinks do not raise; one with a bug costs what it does not deliver, and its ledger shows it."""
-        try:
-            sink.deliver(frames)
-        except Exception as error:  # noqa: BLE001  # see above
-            if sink.name not in self._broken:
-                self._log.error("sink failed; this is a bug, please report it", sink=sink.name, why=repr(error))
-            self._broken.add(sink.name)
+            self._outlets.publish(frames)
 
     # --- names --------------------------------------------------------------------------------------------------------
 
     def _exchange_names(self) -> None:
-        if self._names is not None:
+        if self.names is not None:
             for kind, key in self._engine.wants():
-                self._names.ask(kind, key)
-            for kind, key, name in self._names.answers():
+                self.names.ask(kind, key)
+            for kind, key, name in self.names.answers():
                 self._engine.tell(kind, key, name)
 
     def _await_names(self, seconds: float) -> None:
         """Give names that were asked for the time that every event gives them."""
         deadline = time.monotonic() + seconds
         self._exchange_names()
-        while self._names is not None and self._names.outstanding and time.monotonic() < deadline:
+        while self.names is not None and self.names.outstanding and time.monotonic() < deadline:
             time.sleep(0.001)
             self._exchange_names()
 
@@ -193,14 +176,18 @@ class Pipeline:
     def _keep_house(self, now: float) -> None:
         """What is due about every second: losses are announced, troubles are told, the state is saved."""
         for number in self._intake.signals():
-            self._log.info("signal; reading on until the end of the input", signal=signal.Signals(number).name)
+            if number == signal.SIGHUP:
+                self.on_hangup()
+            else:
+                self._log.info("signal; reading on until the end of the input", signal=signal.Signals(number).name)
         if now < self._house_at:
             return
         self._house_at = now + HOUSE_SECONDS
         remind = now >= self._remind_at
-        if self._feed is not None:
-            self._feed.keep_house(self._log, remind=remind)
-            self._announce_undelivered(self._feed)
+        feed = self._outlets.feed
+        if feed is not None:
+            feed.keep_house(self._log, remind=remind)
+            self._announce_undelivered(feed)
         self._announce_losses()
         self._look_at_sinks(remind=remind)
         self._want_state(now)
@@ -209,8 +196,13 @@ class Pipeline:
             self._save_state()
         if remind:
             self._remind_at = now + REMIND_SECONDS
-            for problem in self._problems:
-                self._log.error("configuration is wrong; running with the defaults", problem=problem)
+            for problem in self.problems:
+                self._log.error(problem.meanwhile, problem=problem.what)
+
+    def announce(self) -> None:
+        """Say in the stream what sinks have lost so far, before the queue ends."""
+        if self._outlets.feed is not None:
+            self._announce_undelivered(self._outlets.feed)
 
     def _announce_undelivered(self, feed: Feed) -> None:
         """Say in the stream what sinks never get."""
@@ -245,13 +237,13 @@ class Pipeline:
                 self._announce("records-dropped", {"reason": "panic", "records": lost})
 
     def _announce(self, action: str, lost: Mapping[str, object]) -> None:
-        self._log.warning("records lost", **lost)
+        self._log.warning("records lost", **{what: each for what, each in lost.items() if each is not None})
         self._notices_made += 1
         self._publish([FrameList([NoticeFrame(self._notices.loss(action, lost))])])
 
     def _look_at_sinks(self, *, remind: bool) -> None:
         """Tell when a sink's trouble begins and ends, and each minute what was lost."""
-        for sink in self._sinks:
+        for sink in self._outlets.sinks:
             trouble, before = sink.trouble, self._troubles.get(sink.name, "")
             if trouble and (trouble != before or remind):
                 self._log.warning("sink cannot deliver", sink=sink.name, why=trouble)

@@ -111,13 +111,14 @@ def _say(text: str) -> None:
 def _process(arguments: Arguments, intake: Intake) -> None:
     from audisp_pyaudit.assembly import build  # noqa: PLC0415  # intake is reading by now
 
-    pipeline, config, log = build(arguments, intake, start_ms=time.time_ns() // 1_000_000)
+    pipeline, running, log = build(arguments, intake, start_ms=time.time_ns() // 1_000_000)
     # What is there now stays to the end. To look through it for garbage again and again, since every message to a sink
     # is an object for a moment, costs 1 µs an event.
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
     pipeline.run()
-    ledger = pipeline.finish(name_wait=config.timing.name_wait_ms / 1000, drain=config.timing.drain_ms / 1000)
+    timing = running.config.timing  # of the configuration that runs now
+    ledger = pipeline.finish(name_wait=timing.name_wait_ms / 1000, drain=timing.drain_ms / 1000)
     if arguments.print_ledger:
         _say("".join(f"{line}\n" for line in ledger.lines()))
     else:

@@ -168,7 +168,16 @@ class ForwardSettings(QueuedSettings):
         return "msgpack"
 
 
-SinkSettings = UnixSettings | FileSettings | StdoutSettings | SubscriberSettings | KafkaSettings | ForwardSettings
+@dataclass(frozen=True, kw_only=True)
+class HoldSettings(QueuedSettings, _Documents):
+    """A place in the queue for sinks that are not known yet. Nobody can configure it."""
+
+    type: str = setting("hold", choice("hold"))
+
+
+SinkSettings = (
+    UnixSettings | FileSettings | StdoutSettings | SubscriberSettings | KafkaSettings | ForwardSettings | HoldSettings
+)
 SINK_TYPES: dict[str, type[SinkSettings]] = {
     "unix": UnixSettings,
     "file": FileSettings,

@@ -19,7 +19,10 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Plugin]]:
     """Starts plugins, and makes sure that they end."""
     plugins = []
 
-    def start(config: str, **how: Any) -> Plugin:  # noqa: ANN401  # as `Plugin` has it
+    def start(config: str, whole: str = "", **how: Any) -> Plugin:  # noqa: ANN401  # as `Plugin` has it
+        if whole:
+            plugins.append(Plugin(tmp_path, whole, **how))
+            return plugins[-1]
         text = f'[host]\nname = "web-1"\nid = "{"0" * 32}"\n[state]\npath = "{tmp_path}/engine.state"\n{config}'
         plugins.append(Plugin(tmp_path, text, **how))
         return plugins[-1]

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from audisp_pyaudit import assembly, config
+from audisp_pyaudit import assembly, config, last_good
+from audisp_pyaudit.delivery.held import HOLD
 from audisp_pyaudit.intake import Intake
 from audisp_pyaudit.plugin import Arguments
 from audisp_pyaudit.signals import WakeUp
@@ -38,13 +39,17 @@ def defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(config, "CONFIG_PATH", str(tmp_path / "none.toml"))
     sinks = {"events": UnixSettings(path=str(tmp_path / "events.sock"))}
     monkeypatch.setattr(config, "DEFAULT_SINKS", sinks)
-    monkeypatch.setattr(config.State, "__init__", _state_in(str(tmp_path / "engine.state")))
+    monkeypatch.setattr(last_good, "DEFAULT_SINKS", sinks)
+    for cls, path in ((config.State, "engine.state"), (config.Queue, "spool")):
+        monkeypatch.setattr(cls, "__init__", _with_path(cls, str(tmp_path / path)))
     return tmp_path
 
 
-def _state_in(path: str) -> Callable[..., None]:
-    def init(self: config.State, path: str = path) -> None:
-        object.__setattr__(self, "path", path)
+def _with_path(cls: Any, path: str) -> Callable[..., None]:  # noqa: ANN401  # a class of settings
+    real = cls.__init__
+
+    def init(self: Any, **more: Any) -> None:  # noqa: ANN401  # settings
+        real(self, **{"path": path, **more})
 
     return init
 
@@ -79,10 +84,10 @@ address = "unix://{tmp_path}/nobody"
 path = "{tmp_path}/spool"
 """
     )
-    pipeline, found, _ = built(intake, fake_engine, str(file))
-    assert [type(sink) for sink in pipeline._sinks] == [StdoutSink, FileSink, UnixSink, ForwardSink]
+    pipeline, running, _ = built(intake, fake_engine, str(file))
+    assert [type(sink) for sink in running.outlets.sinks] == [StdoutSink, FileSink, UnixSink, ForwardSink]
     assert intake.limit == 2_000_000
-    assert found.source == str(file)
+    assert running.config.source == str(file)
     pipeline.finish(name_wait=0, drain=0)
 
 
@@ -92,11 +97,11 @@ def test_a_wrong_configuration_does_not_stop_it(
     defaults: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """With mistakes in the file the plugin runs with the defaults, and says each mistake."""
+    """With mistakes in the file the plugin runs with the defaults, holds what comes, and says each mistake."""
     file = defaults / "wrong.toml"
     file.write_text("[limits]\nevnts = 3\n[timing]\ngrace_ms = 'x'\n")
-    pipeline, found, _ = built(intake, fake_engine, str(file))
-    assert found == config.Config()
+    pipeline, running, _ = built(intake, fake_engine, str(file))
+    assert list(running.config.sinks) == ["events", HOLD]
     assert (defaults / "events.sock").is_socket()
     told = capsys.readouterr().err
     assert "limits.evnts: unknown key" in told
@@ -112,9 +117,9 @@ def test_a_bug_in_reading_the_configuration_does_not_stop_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Whatever goes wrong with the configuration, the plugin runs: auditd would give up on it after a few starts."""
-    monkeypatch.setattr(assembly, "load", lambda _file: 1 // 0)
-    pipeline, found, _ = built(intake, fake_engine, "a.toml")
-    assert found == config.Config()
+    monkeypatch.setattr(last_good, "load", lambda _file: 1 // 0)
+    pipeline, running, _ = built(intake, fake_engine, "a.toml")
+    assert list(running.config.sinks) == ["events", HOLD]
     assert (defaults / "events.sock").is_socket()
     assert "a.toml: cannot be understood" in capsys.readouterr().err
     pipeline.finish(name_wait=0, drain=0)
@@ -156,8 +161,8 @@ def test_options_that_only_the_engine_refuses(
             raise ValueError("not always")
         return fake_engine(options, state)
 
-    pipeline, found, _ = built(intake, strict, str(file))
-    assert found.decode.include_raw == "unparsed"
+    pipeline, running, _ = built(intake, strict, str(file))
+    assert running.config.decode.include_raw == "unparsed"
     assert "not always" in capsys.readouterr().err
     pipeline.finish(name_wait=0, drain=0)
 

@@ -160,3 +160,29 @@ def test_a_state_that_panics(engine: Engine, texts: Texts, monkeypatch: pytest.M
     assert engine.stats()["records_lost_panic"] == 1
     assert texts(engine.feed(b"one\n")) == ["one"]
     assert closed(engine)
+
+
+def test_other_options_in_the_middle(engine: Engine, texts: Texts) -> None:
+    """A reload loses nothing that is held, counts on, and gives its own events ids that nothing before had."""
+    assert texts(engine.feed(b"one\nhold h\n")) == ["one"]
+    before = engine._raw
+    engine.reconfigure({**OPTIONS, "x": 1})
+    assert engine._raw is not before
+    assert (engine._raw.options["x"], engine._raw.options["replay"]) == (1, True)  # type: ignore[attr-defined]  # as above
+    assert engine._raw.start > before.start  # type: ignore[attr-defined]  # as above
+    assert closed(engine)
+    assert texts(engine.feed(b"two\nboom\n")) == ["two", "boom"]
+    assert texts(engine.close()) == ["h"]
+    assert closed(engine)
+    assert engine.stats()["records_in"] == 4
+    assert engine.stats()["records_restored"] == 0
+
+
+def test_other_options_that_cannot_be(engine: Engine, texts: Texts) -> None:
+    """Options that the engine refuses change nothing."""
+    assert texts(engine.feed(b"hold h\n")) == []
+    with pytest.raises(ValueError, match="of no use"):
+        engine.reconfigure({"bad": 1})
+    assert texts(engine.feed(b"one\n")) == ["one"]
+    assert texts(engine.close()) == ["h"]
+    assert closed(engine)

@@ -17,7 +17,8 @@ from audisp_pyaudit.intake import Intake
 from audisp_pyaudit.ledger import Ledger
 from audisp_pyaudit.names import NameLookup
 from audisp_pyaudit.notices import Notices
-from audisp_pyaudit.pipeline import Pipeline
+from audisp_pyaudit.outlets import Outlets
+from audisp_pyaudit.pipeline import Pipeline, Wrong
 from audisp_pyaudit.signals import WakeUp
 from audisp_pyaudit.sinks.base import SinkStats
 from audisp_pyaudit.state import StateLock
@@ -111,12 +112,12 @@ class Bench:
             intake=self.intake,
             engine=self.engine,
             names=names,
-            sinks=[self.sink],
+            outlets=Outlets([self.sink], failed=lambda name, _error: self.log.error("sink failed", sink=name)),
             notices=self._notices,
             log=self.log,
             state_path=str(self.folder / "engine.state"),
             state_lock=state_lock,
-            problems=problems,
+            problems=[Wrong(each, "configuration is wrong") for each in problems],
         )
 
         def work() -> None:
@@ -302,7 +303,7 @@ def test_a_sink_with_a_bug_ends_nothing(bench: Bench, monkeypatch: pytest.Monkey
     ledger = bench.end()
     assert ledger.engine_closed
     assert not ledger.closed
-    assert [event for _, event, _ in bench.log.lines] == ["sink failed; this is a bug, please report it"]
+    assert [event for _, event, _ in bench.log.lines] == ["sink failed"]
 
 
 @pytest.mark.usefixtures("hurried")

@@ -129,3 +129,32 @@ def test_the_end_is_heard_while_nothing_comes() -> None:
     queue.commit()
     assert queue.take("kafka", 0.0) is None
     assert queue.take("other", 0.0) is not None  # others go on
+
+
+def test_one_follows_another() -> None:
+    """A sink that was replaced leaves nothing behind: the next one has its account, and what it did not deliver."""
+    queue = Queue(QueueSettings(), [Cursor("kafka", 0)])
+    first, second = Flaky(queue), Flaky(queue)
+    first.start()
+    for sink, serial in ((first, 1), (second, 2)):
+        batch = frames([serial])
+        sink.deliver(batch)
+        if sink is first:
+            first.cut = 3
+            queue.append(batch)
+            queue.commit()
+            deadline = time.monotonic() + 10
+            while not first.got and time.monotonic() < deadline:
+                time.sleep(0.01)
+            first.close(time.monotonic())
+            second.follow(first)
+            second.start()
+        else:
+            queue.append(batch)
+            queue.commit()
+    deadline = time.monotonic() + 10
+    while not second.got and time.monotonic() < deadline:
+        time.sleep(0.01)
+    second.close(time.monotonic())
+    assert (first.got, second.got) == ([1], [2])
+    assert (second.stats().frames, second.stats().delivered, second.stats().cut) == (2, 2, 3)

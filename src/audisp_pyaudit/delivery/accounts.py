@@ -38,17 +38,34 @@ class Accounts:
         self._cursors = {each.name: each for each in cursors}
         self._saved: dict[str, str] = {}
         self._losses: list[Lost] = []
+        self._gone: dict[str, Counts] = {}
 
     def __getitem__(self, name: str) -> Cursor:
         return self._cursors[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._cursors
 
     def __iter__(self) -> Iterator[Cursor]:
         return iter(self._cursors.values())
 
     def counts(self, name: str) -> Counts:
         """A copy of a sink's ledger."""
-        counts = self._cursors[name].counts
+        counts = self._cursors[name].counts if name in self._cursors else self._gone[name]
         return dataclasses.replace(counts, lost=counts.lost.copy())
+
+    def add(self, cursor: Cursor) -> None:
+        """A sink comes; the ledger of one that had its name goes on."""
+        cursor.counts = self._gone.pop(cursor.name, cursor.counts)
+        self._cursors[cursor.name] = cursor
+
+    def remove(self, name: str) -> Cursor:
+        """A sink goes; what it does not have it never gets."""
+        cursor = self._cursors.pop(name)
+        self.count_lost(cursor, "removed", cursor.counts.queued, None)
+        self._saved.pop(name, None)
+        self._gone[name] = cursor.counts
+        return cursor
 
     def in_flight(self, begin: Position, end: Position) -> bool:
         """Whether a sink was given something between two positions and has not acknowledged it.
@@ -111,7 +128,7 @@ class Accounts:
         for cursor in self:
             saved = None
             with contextlib.suppress(OSError, ValueError):
-                saved = load(_file(spool, cursor))
+                saved = load(spool.cursor_of(cursor.name))
             start = Position(older[0], 0) if older else Position(spool.generation, 0)
             if saved is not None and saved.generation <= spool.generation:
                 start = max(saved, start)
@@ -136,13 +153,9 @@ class Accounts:
         for cursor in self:
             text = cursor.as_text()
             if self._saved.get(cursor.name) != text:
-                found.append((_file(spool, cursor), text))
+                found.append((spool.cursor_of(cursor.name), text))
         return found
 
     def saved(self, path: Path, text: str) -> None:
         """Note that a file was written."""
         self._saved[path.stem] = text
-
-
-def _file(spool: Spool, cursor: Cursor) -> Path:
-    return spool.settings.folder / "cursors" / f"{cursor.name}.json"

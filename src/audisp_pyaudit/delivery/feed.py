@@ -32,7 +32,7 @@ class Feed:
 
     def __init__(self, queue: Queue, encodings: Sequence[str]) -> None:
         self._queue = queue
-        self._encodings = encodings
+        self.encodings = encodings
         self._trouble = ""
         self._totals: Counter[tuple[str, str]] = Counter()
         self._started_ms = time.time_ns() // 1_000_000
@@ -51,7 +51,7 @@ class Feed:
     def _as_engine(self, frame: Frame) -> EngineFrames:
         if isinstance(frame, EngineFrame):
             return EngineFrames.collected([frame])
-        documents = {name: getattr(frame, name) for name in self._encodings}
+        documents = {name: getattr(frame, name) for name in self.encodings}
         host, time_ms = getattr(frame, "host", ""), getattr(frame, "time_ms", 0)
         return EngineFrames.single(identity=frame.id, host=host, time_ms=time_ms, routes=frame.routes, **documents)
 

@@ -81,6 +81,7 @@ class GenerationWriter:
         self._files = files
         self._writers: dict[str, SegmentWriter] = {}
         self._rolled: deque[SegmentWriter] = deque()  # full; to be synced by whoever calls `sync`, and closed
+        self._renew: set[str] = set()
         self._indexes = dict.fromkeys(CLASSES, 0)
         self._written = dict.fromkeys(CLASSES, 0)  # the sequence behind the last batch of each class
 
@@ -122,14 +123,15 @@ class GenerationWriter:
     def _writer(self, klass: str, first: int, index: int) -> SegmentWriter:
         """The segment to append to; a new one where there is none, or where the last is full or unusable."""
         writer = self._writers.get(klass)
-        if writer is not None and writer.usable and writer.size < self._segment_bytes:
+        path = self.folder / f"{klass}-{first:020d}-{index:020d}.seg"
+        old = klass in self._renew and writer is not None and writer.path != path
+        if writer is not None and writer.usable and writer.size < self._segment_bytes and not old:
             return writer
         if writer is not None:
             self._rolled.append(writer)
             while len(self._rolled) > _MAX_ROLLED:  # nobody syncs: that is what was chosen
                 self._rolled.popleft().close()
             del self._writers[klass]
-        path = self.folder / f"{klass}-{first:020d}-{index:020d}.seg"
         writer = SegmentWriter(path, self._files)
         try:
             head = prefix(HEADER, first, first, index, 0, dict(self._about), b"")
@@ -140,6 +142,7 @@ class GenerationWriter:
             raise
         self.bytes += len(head)
         self._writers[klass] = writer
+        self._renew.discard(klass)
         return writer
 
     def sync(self) -> None:
@@ -160,6 +163,10 @@ class GenerationWriter:
     def current(self) -> list[Path]:
         """The segments that are still appended to."""
         return [writer.path for writer in self._writers.values()]
+
+    def renew(self) -> None:
+        """Begin new segments with what comes next, since their heads say something else (`about` has changed)."""
+        self._renew.update(self._writers)
 
     def roll(self) -> bool:
         """Begin new segments with what comes next, so that those of now can be removed; False if there are none."""

@@ -14,6 +14,9 @@ from audisp_pyaudit.delivery.batch import END, FRAMES, HEADER, Batch
 from audisp_pyaudit.delivery.generation import CLASSES, Segment, segments_of
 from audisp_pyaudit.delivery.segment import Damage, SegmentReader
 
+# Frames for a sink of this name are for every sink that was not known when they were written.
+HOLD = "_held"
+
 
 @dataclass(frozen=True)
 class Found:
@@ -37,6 +40,13 @@ class Ending:
     whole: bool
     ledger: Mapping[str, Any]
     last_ms: int | None
+
+
+def bit_of(about: Mapping[str, Any], sink: str) -> int | None:
+    """A sink's bit in the routes of a segment's frames, by the segment's head; None if they are not for it."""
+    sinks = about.get("sinks", [])
+    name = sink if sink in sinks else HOLD
+    return sinks.index(name) if name in sinks else None
 
 
 def ending_of(folder: Path) -> Ending:
@@ -112,8 +122,7 @@ def routes_after(segment: Segment, sequence: int, sink: str, until: int | None =
         if until is not None and head.kind == FRAMES and head.first >= until:
             return
         if head.kind == HEADER:
-            sinks = batch.meta.get("sinks", [])
-            bit = sinks.index(sink) if sink in sinks else None
+            bit = bit_of(batch.meta, sink)
         if head.kind in {END, HEADER} or head.last <= sequence:
             expected = head.index + head.count
             continue

@@ -19,9 +19,10 @@ from audisp_pyaudit._engine import Frames
 from audisp_pyaudit.delivery.accounts import Accounts, Lost
 from audisp_pyaudit.delivery.cursor import Counts, Cursor, Position, Slice
 from audisp_pyaudit.delivery.generation import GenerationReader, Missing
+from audisp_pyaudit.delivery.held import bit_of
 from audisp_pyaudit.delivery.ring import Commit, Ring
 from audisp_pyaudit.delivery.segment import Damage
-from audisp_pyaudit.delivery.spool import Spool, Unclean
+from audisp_pyaudit.delivery.spool import Spool, SpoolSettings, Unclean
 from audisp_pyaudit.delivery.store import Store
 
 # Past so many they may be told a second time; a disk with more has other troubles.
@@ -184,6 +185,13 @@ class Queue:
             self._released.add(name)
             self._changed.notify_all()
 
+    def admit(self, name: str) -> None:
+        """Give to a sink again, from the first frame that was not acknowledged: another one has its place now."""
+        with self._changed:
+            self._released.discard(name)
+            if not self._closed:
+                self._accounts[name].rewind()
+
     def acknowledge(self, name: str, which: Sequence[tuple[Slice, int]]) -> None:
         """Note what was delivered: slices and indexes into their `wanted`."""
         with self._changed:
@@ -272,6 +280,49 @@ class Queue:
             OSError: it did not.
         """
         self._store.sync()
+
+    # --- changes of the configuration, by the pipeline ----------------------------------------------------------------
+
+    def has(self, name: str) -> bool:
+        """Whether a sink takes from it."""
+        return name in self._accounts
+
+    def add(self, cursor: Cursor) -> None:
+        """A sink that takes frames from now on; the account of one that had its name before goes on."""
+        self.commit()
+        with self._changed:
+            cursor.read = cursor.acknowledged = self._own(self._next)
+            cursor.own_start = self._next
+            self._accounts.add(cursor)
+            self._released.discard(cursor.name)
+            self._store.roll()
+
+    def remove(self, name: str) -> None:
+        """A sink takes no more frames; what it does not have by now it never gets."""
+        self.commit()
+        with self._changed:
+            self._released.add(name)
+            cursor = self._accounts.remove(name)
+            cursor.skip(self._own(self._next))
+            self._store.roll()
+        self._store.remember(cursor)
+
+    def configure(self, settings: QueueSettings, spool: SpoolSettings | None, lags: Mapping[str, int | None]) -> None:
+        """Go on with other settings.
+
+        Args:
+            settings: those of memory and commits.
+            spool: those of the disk, but for its folder; None without one.
+            lags: how far each sink may fall behind, in bytes; None for as far as there is room.
+        """
+        self.commit()
+        with self._changed:
+            self._settings = settings
+            self._ring.limit = settings.memory_bytes
+            for cursor in self._accounts:
+                cursor.max_lag_bytes = lags[cursor.name]
+        if spool is not None and self._store.spool is not None:
+            self._store.spool.configure(spool)
 
     def counts(self, name: str) -> Counts:
         """A copy of a sink's ledger."""
@@ -367,9 +418,7 @@ class Queue:
             if found.frames is None:
                 cursor.read = after
                 return None
-            sinks = found.about.get("sinks", [])
-            bit = sinks.index(cursor.name) if cursor.name in sinks else None
-            return self._hand_out(cursor, found.frames, bit, after)
+            return self._hand_out(cursor, found.frames, bit_of(found.about, cursor.name), after)
 
     def _go_on(self, cursor: Cursor, spool: Spool) -> None:
         """To the next generation."""

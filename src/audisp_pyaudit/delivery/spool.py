@@ -106,6 +106,16 @@ class Spool:
         """A generation's folder."""
         return self.settings.folder / f"g{generation:010d}"
 
+    def cursor_of(self, sink: str) -> Path:
+        """The file of a sink's cursor."""
+        return self.settings.folder / "cursors" / f"{sink}.json"
+
+    def configure(self, settings: SpoolSettings) -> None:
+        """Go on with other settings, in the same folder; segments stay as large as they are."""
+        self.settings = replace(settings, folder=self.settings.folder)
+        with contextlib.suppress(OSError):  # then as much as before
+            self._limit = self._quota()
+
     def generations(self) -> list[int]:
         """Numbers of the generations that are there, oldest first."""
         found = (_GENERATION.match(name) for name in os.listdir(self.settings.folder))  # noqa: PTH208  # names only

@@ -12,7 +12,7 @@ from typing import Any
 
 from audisp_pyaudit._engine import Frames
 from audisp_pyaudit.delivery.accounts import Accounts
-from audisp_pyaudit.delivery.cursor import Position
+from audisp_pyaudit.delivery.cursor import Cursor, Position
 from audisp_pyaudit.delivery.generation import CLASSES
 from audisp_pyaudit.delivery.lag import between, place_within
 from audisp_pyaudit.delivery.ring import Commit, Ring
@@ -160,6 +160,17 @@ class Store:
         """
         if self.spool is not None and self.spool.settings.fsync == "interval":
             self.spool.writer.sync()
+
+    def roll(self) -> None:
+        """The sinks are others from now on: what comes next begins new segments, which say so."""
+        if self.spool is not None:
+            self.spool.writer.renew()
+
+    def remember(self, cursor: Cursor) -> None:
+        """Save where a sink is that is gone: should it come again, what is counted as lost for it stays lost."""
+        if self.spool is not None and self.begun:
+            with contextlib.suppress(OSError):  # then it gets that, too
+                replace_file(self.spool.cursor_of(cursor.name), cursor.as_text().encode())
 
     def close(self) -> None:
         """Say that this generation is whole, if it is, and let go of it."""

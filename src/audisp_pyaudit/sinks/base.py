@@ -27,6 +27,7 @@ class SinkStats:
         refused: subscribers that were hung up on because there are enough.
         denied: subscribers that were hung up on because they may not listen.
         peers: whom it talks to, and their states in words.
+        absent: frames that were published while there was no such sink, before or after a change of the configuration.
     """
 
     frames: int = 0
@@ -39,6 +40,14 @@ class SinkStats:
     denied: int = 0
     cut: int = 0
     peers: dict[str, str] = field(default_factory=dict)
+    absent: int = 0
+
+    def __add__(self, other: "SinkStats") -> "SinkStats":
+        """The account of a sink and of the one that followed it, whose peers it has."""
+        total = SinkStats(lost=self.lost + other.lost, peers=other.peers)
+        for name in ("frames", "offered", "delivered", "filtered", "queued", "refused", "denied", "cut", "absent"):
+            setattr(total, name, getattr(self, name) + getattr(other, name))
+        return total
 
     @property
     def closed(self) -> bool:

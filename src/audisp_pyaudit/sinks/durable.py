@@ -55,7 +55,6 @@ class DurableSink(QueuedSink):
         self._listen_at = 0.0
         self._connection: socket.socket | None = None
         self._peer = ""
-        self._refused = self._denied = 0
         self._out = bytearray()
         self._in = b""
         self._waiting: deque[_Sent] = deque()  # taken, and not sent yet
@@ -65,7 +64,7 @@ class DurableSink(QueuedSink):
     def stats(self) -> SinkStats:
         """The ledger of its place in the queue, and who is connected."""
         peers = {self._settings.path: self._peer or "nobody is connected"}
-        return replace(super().stats(), refused=self._refused, denied=self._denied, peers=peers)
+        return replace(super().stats(), peers=peers)
 
     # --- on the sink's own thread -------------------------------------------------------------------------------------
 
@@ -138,9 +137,9 @@ class DurableSink(QueuedSink):
         user = peer_of(new)
         if not self._listener.allows(user) or self._connection is not None:
             if self._connection is None:
-                self._denied += 1
+                self.denied += 1
             else:
-                self._refused += 1
+                self.refused += 1
             new.close()
             return
         new.settimeout(0.0)

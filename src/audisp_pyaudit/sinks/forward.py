@@ -11,7 +11,7 @@ acknowledged, so nothing is lost; what the peer had and did not acknowledge come
 import contextlib
 import time
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 from audisp_pyaudit.delivery.cursor import Slice
@@ -19,7 +19,6 @@ from audisp_pyaudit.delivery.queue import Queue
 from audisp_pyaudit.framing import document_of
 from audisp_pyaudit.packing import pack, unpack
 from audisp_pyaudit.sink_settings import ForwardSettings
-from audisp_pyaudit.sinks.base import SinkStats
 from audisp_pyaudit.sinks.chunk import Answers, entry, message, new_id
 from audisp_pyaudit.sinks.connection import Connection
 from audisp_pyaudit.sinks.queued import POLL_SECONDS, Pause, QueuedSink
@@ -66,7 +65,6 @@ class ForwardSink(QueuedSink):
     def __init__(self, name: str, settings: ForwardSettings, queue: Queue, *, drains: bool = False) -> None:
         super().__init__(name, queue, drains=drains)
         self.reconnected = 0
-        self._cut = 0
         self._settings = settings
         self._pause = Pause()
         self._connection: Connection | None = None
@@ -77,10 +75,6 @@ class ForwardSink(QueuedSink):
         self._unacknowledged: dict[str, _Chunk] = {}  # in the order in which they were sent
         self._unacknowledged_bytes = 0
         self._progress = 0.0  # when the first of them became the first, or the peer last took a byte
-
-    def stats(self) -> SinkStats:
-        """The ledger of its place in the queue."""
-        return replace(super().stats(), cut=self._cut)
 
     def step(self) -> None:
         """Send what waits, hear what was acknowledged."""
@@ -183,7 +177,7 @@ class ForwardSink(QueuedSink):
 
     def _delivered(self, chunk: _Chunk) -> None:
         self.queue.acknowledge(self.name, chunk.frames)
-        self._cut += chunk.cut
+        self.cut += chunk.cut
         self.trouble = ""
 
     def _check_time(self) -> None:

@@ -92,6 +92,17 @@ def producer_settings(settings: KafkaSettings) -> dict[str, object]:
     return {**DEFAULTS, "bootstrap.servers": settings.bootstrap, **said}
 
 
+def refusal(settings: KafkaSettings, make: Make = make_producer) -> str:
+    """Why librdkafka will not have what the configuration says; empty if it will. Asks nobody on the network."""
+    try:
+        told = producer_settings(settings)
+        del told["bootstrap.servers"]
+        make(told)
+    except Exception as error:  # noqa: BLE001  # KafkaException, which is not imported here
+        return str(error)
+    return ""
+
+
 class Sent(NamedTuple):
     """What is to be known of a message when its report comes.
 
@@ -134,12 +145,11 @@ class KafkaSink(QueuedSink):
         self._waiting: deque[tuple[Slice, int, Plain | None]] = deque()
         self._topic = settings.topic
         self._messages = Messages(settings)
-        self._cut = 0
         self._brokers: dict[str, str] = {}
 
     def stats(self) -> SinkStats:
         """The ledger of its place in the queue, and the states of the brokers."""
-        return dataclasses.replace(super().stats(), peers=dict(self._brokers), cut=self._cut)
+        return dataclasses.replace(super().stats(), peers=dict(self._brokers))
 
     def step(self) -> None:
         """Give librdkafka what waits, and hear what became of it."""
@@ -263,7 +273,7 @@ class KafkaSink(QueuedSink):
         if error is None:
             self._acknowledged.append((part, which))
             self._unacknowledged -= 1
-            self._cut += sent is not None and sent.cut
+            self.cut += sent is not None and sent.cut
             if self.trouble:
                 self.trouble = ""
             return

@@ -65,8 +65,16 @@ class QueuedSink:
         self.queue = queue
         self.stop = threading.Event()
         self._drains = drains
+        self.cut = self.refused = self.denied = 0
         self._frames = 0
+        self._before: threading.Thread | None = None
         self._thread = threading.Thread(target=self._run, name=f"sink {name}", daemon=True)
+
+    def follow(self, before: "QueuedSink") -> None:
+        """Take the place of a sink that was closed: its account, and what it did not deliver. Before `start`."""
+        self._frames = before._frames  # noqa: SLF001  # one of us
+        self.cut, self.refused, self.denied = before.cut, before.refused, before.denied
+        self._before = before._thread  # noqa: SLF001
 
     def start(self) -> None:
         """Begin to deliver. What it delivers to need not be there."""
@@ -95,11 +103,18 @@ class QueuedSink:
             filtered=counts.filtered,
             queued=counts.queued,
             lost=counts.lost,
+            cut=self.cut,
+            refused=self.refused,
+            denied=self.denied,
         )
 
     # --- on the sink's own thread -------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        if self._before is not None:
+            self._before.join()  # it may be waiting for the network a last time
+            self._before = None
+            self.queue.admit(self.name)
         while not self.stop.is_set():
             try:
                 self.step()
