@@ -14,13 +14,14 @@ from audisp_pyaudit.delivery.feed import Feed
 from audisp_pyaudit.engine import Build, Engine, build_raw
 from audisp_pyaudit.host import host_facts
 from audisp_pyaudit.intake import Intake
-from audisp_pyaudit.last_good import WITH_DEFAULTS, choose, holding
+from audisp_pyaudit.last_good import WITH_DEFAULTS, choose, holding, keep
 from audisp_pyaudit.logs import Log, make_log
 from audisp_pyaudit.names import Lookup, NameLookup, look_up
 from audisp_pyaudit.notices import Notices
 from audisp_pyaudit.outlets import Outlets
 from audisp_pyaudit.pipeline import Pipeline, Wrong
 from audisp_pyaudit.plugin import Arguments
+from audisp_pyaudit.privileges import give_up, prepare
 from audisp_pyaudit.reload import Reload, Running
 from audisp_pyaudit.state import StateLock, load_state
 
@@ -43,6 +44,10 @@ def build(
     problems = [Wrong(each, _ARGUMENTS) for each in arguments.problems]
     config, wrong, meanwhile = choose(arguments.config)
     problems += [Wrong(each, meanwhile) for each in wrong]
+    user = prepare(config, log)
+    if not wrong:
+        keep(config)
+    rights = give_up(config, user, intake, log)
     host = host_facts(config.host.name, config.host.id, config.host.nodes)
     lock = _lock(config, log)
     slots = parts.Slots()
@@ -84,6 +89,7 @@ def build(
         config=config.source or "defaults",
         sinks=described,
         host=host.name,
+        **rights.words(),
     )
     pipeline = Pipeline(
         intake=intake,
@@ -110,6 +116,7 @@ def build(
         counters,
         start_ms,
         lookup,
+        rights,
     )
     pipeline.on_hangup = Reload(running, pipeline, log)
     return pipeline, running, log

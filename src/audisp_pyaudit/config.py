@@ -35,6 +35,7 @@ from audisp_pyaudit.settings import (
     text,
     texts,
     unknown,
+    user_name,
     whole,
 )
 from audisp_pyaudit.sink_settings import (
@@ -112,6 +113,14 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Privileges:
+    """Whom the process becomes, and what it gives up."""
+
+    user: str = setting("audisp-pyaudit", user_name)
+    sandbox: bool = setting(default=True, check=flag)
+
+
+@dataclass(frozen=True)
 class State:
     """What survives a restart."""
 
@@ -182,6 +191,7 @@ class Config:
     decode: Decode = field(default_factory=Decode)
     limits: Limits = field(default_factory=Limits)
     timing: Timing = field(default_factory=Timing)
+    privileges: Privileges = field(default_factory=Privileges)
     state: State = field(default_factory=State)
     queue: Queue = field(default_factory=Queue)
     sinks: Mapping[str, SinkSettings] = field(default_factory=lambda: dict(DEFAULT_SINKS))
@@ -326,6 +336,7 @@ def _config(table: Mapping[str, object], file: str, problems: list[Problem]) -> 
         "decode": Decode,
         "limits": Limits,
         "timing": Timing,
+        "privileges": Privileges,
         "state": State,
         "queue": Queue,
     }

@@ -21,6 +21,10 @@ from collections import deque
 
 from audisp_pyaudit.signals import WakeUp
 
+TYPE_CHECKING = False  # that of `typing`, which takes its time to load
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 # auditd's socket holds about 60 KB of records when full (212,992 bytes of kernel memory), so one read empties it.
 READ_BYTES = 64 * 1024
 # auditd writes record by record. Waking up for each costs more than decoding it, so a read that found little is
@@ -87,6 +91,7 @@ class Intake:
         self._dropped = Dropped()
         self._announced = Dropped()
         self._signals: deque[int] = deque()
+        self._errands: deque[Callable[[], None]] = deque()
         self.bytes_read = 0
 
     # --- the reading side: one thread, the main one -------------------------------------------------------------------
@@ -110,6 +115,8 @@ class Intake:
                 self._changed.notify_all()
 
     def _note(self, numbers: list[int]) -> None:
+        while self._errands:
+            self._errands.popleft()()
         signals = [number for number in numbers if number]
         if signal.SIGINT in signals and not self._is_socket:
             # A person's ^C; auditd, which gives a socket, always ends the input itself.
@@ -234,6 +241,29 @@ class Intake:
         with self._changed:
             self._knocked = True
             self._changed.notify_all()
+
+    def on_reader(self, what: "Callable[[], None]", seconds: float) -> None:
+        """Have the reading thread do something that does not wait. From another one; waits for it, if it still reads.
+
+        Raises:
+            OSError: as `what` does, or it was not done in time.
+        """
+        done = threading.Event()
+        failed: list[OSError] = []
+
+        def errand() -> None:
+            try:
+                what()
+            except OSError as error:
+                failed.append(error)
+            done.set()
+
+        self._errands.append(errand)
+        self._wake.ring()
+        if not done.wait(seconds) and not self._ended:
+            raise TimeoutError(0, "the reading thread has not had its turn")
+        if failed:
+            raise failed[0]
 
     def wait_for_room(self, *, wanted: bool) -> None:
         """Whether reading waits when the buffer is full; from a file it always does. From any thread."""

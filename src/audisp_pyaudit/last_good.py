@@ -34,14 +34,11 @@ def choose(file: str | None) -> tuple[Config, list[str], str]:
         The configuration, what is wrong with the one that was asked for, and what is done meanwhile.
     """
     try:
-        config = load(file)
+        return load(file), [], ""
     except ConfigFileError as error:
         problems = [str(each) for each in error.errors]
     except Exception as error:  # noqa: BLE001  # a bug in reading it, which is not worth a stop
         problems = [f"{file or CONFIG_PATH}: cannot be understood: {error!r}"]
-    else:
-        _keep(config)
-        return config, [], ""
     state, queue = _paths(file or CONFIG_PATH)
     copy = Path(state).parent / copy_name(file or CONFIG_PATH)
     with contextlib.suppress(OSError, ValueError, ConfigFileError):
@@ -69,8 +66,8 @@ def holding(state: str = "", queue: str = "") -> Config:
     )
 
 
-def _keep(config: Config) -> None:
-    """Copy a configuration that is right; where that cannot be, there is no copy."""
+def keep(config: Config) -> None:
+    """Copy a configuration that is right, as root if we are; where that cannot be, there is no copy."""
     if config.source is None or not config.state.path:
         return
     folder = Path(config.state.path).parent

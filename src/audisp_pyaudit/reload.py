@@ -24,12 +24,19 @@ from audisp_pyaudit.names import Lookup, NameLookup
 from audisp_pyaudit.notices import Notices
 from audisp_pyaudit.outlets import Outlets
 from audisp_pyaudit.pipeline import Pipeline, Wrong
+from audisp_pyaudit.privileges import Rights, writable
 from audisp_pyaudit.sink_settings import KafkaSettings, QueuedSettings, SinkSettings
 from audisp_pyaudit.sinks.base import Sink
 from audisp_pyaudit.sinks.kafka import refusal
 
-# What a process has for its life: files that it holds locks on.
-_FOR_LIFE = (("state", "path"), ("queue", "mode"), ("queue", "path"))
+# What a process has for its life: rights that it has given up, files that it holds locks on.
+_FOR_LIFE = (
+    ("privileges", "user"),
+    ("privileges", "sandbox"),
+    ("state", "path"),
+    ("queue", "mode"),
+    ("queue", "path"),
+)
 
 
 @dataclass
@@ -49,6 +56,7 @@ class Running:
     counters: Callable[[], Mapping[str, int]]
     start_ms: int
     lookup: Lookup
+    rights: Rights
 
 
 class Reload:
@@ -91,6 +99,9 @@ class Reload:
             self._refuse([f"{new.source}: {error}"])
             return
         self._pipeline.problems = ()
+        if running.rights.landlock:
+            for folder in writable(new) - running.rights.folders:
+                self._log.warning("cannot be written before auditd is started again (sandbox)", folder=folder)
         for key in fixed:
             self._log.warning("takes effect at the next start of auditd", key=key)
         if changed:

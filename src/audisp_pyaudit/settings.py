@@ -15,6 +15,7 @@ T = TypeVar("T")
 Check = Callable[[object], T]
 _MODE = re.compile(r"0?[0-7]{3}\Z")
 _ID = re.compile(r"[0-9]{1,10}\*?\Z|\*\Z")
+_USER = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]{0,31}\$?)?\Z")
 _HEADER = re.compile(r"\s*(\[\[?)([^\[\]#]+)\]")
 _UNIX_PATH_BYTES = 107  # sun_path of a Unix socket is 108 bytes with its closing NUL
 
@@ -90,6 +91,13 @@ def text(value: object) -> str:
     """A text, which may be empty; without NUL, which no path or name can hold."""
     if not isinstance(value, str) or "\0" in value:
         raise ValueError(f"expected a text, found {shown(value)}")
+    return value
+
+
+def user_name(value: object) -> str:
+    """The name of a user as /etc/passwd has it, or the empty text for none."""
+    if not isinstance(value, str) or not _USER.match(value):
+        raise ValueError(f'expected the name of a user, or "" for none, found {shown(value)}')
     return value
 
 

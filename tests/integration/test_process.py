@@ -108,7 +108,7 @@ def test_term_means_read_on(start: Start, tmp_path: Path, make_records: Records,
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM):
         plugin.process.send_signal(number)
     plugin.wait_for("SIGTERM")
-    plugin.wait_for("SIGHUP")
+    plugin.wait_for("configuration unchanged")
     plugin.stdin.sendall(make_records(1, 3))
     assert plugin.end()["published"] == 3
     assert len(documents(tmp_path / "out.json")) == 3

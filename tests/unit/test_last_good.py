@@ -7,7 +7,7 @@ import pytest
 
 from audisp_pyaudit import last_good
 from audisp_pyaudit.delivery.held import HOLD
-from audisp_pyaudit.last_good import WITH_DEFAULTS, WITH_LAST_GOOD, choose, copy_name
+from audisp_pyaudit.last_good import WITH_DEFAULTS, WITH_LAST_GOOD, choose, copy_name, keep
 
 RIGHT = '[state]\npath = "{0}/state/engine.state"\n[queue]\n# the disk\npath = "{0}/spool"\n[timing]\ngrace_ms = 7\n'
 
@@ -24,6 +24,7 @@ def test_what_was_asked_for(file: Path) -> None:
     """A configuration that is right is used, and kept for a day when it is not."""
     config, problems, meanwhile = choose(str(file))
     assert (config.timing.grace_ms, problems, meanwhile) == (7, [], "")
+    keep(config)
     copy = file.parent / "state" / copy_name(str(file))
     assert copy.read_bytes() == file.read_bytes()
     assert copy.stat().st_mode & 0o777 == 0o600
@@ -32,7 +33,7 @@ def test_what_was_asked_for(file: Path) -> None:
 @pytest.mark.parametrize("mistake", ["[timing\n", "[timing]\ngrace = 3\n", "x = \x01\n"])
 def test_the_last_one_that_was_right(file: Path, mistake: str) -> None:
     """After a slip of whatever kind, the next start runs as the one before did, and says what is wrong."""
-    choose(str(file))
+    keep(choose(str(file))[0])
     file.write_text(file.read_text().replace("[timing]\n", mistake))
     config, problems, meanwhile = choose(str(file))
     assert (config.timing.grace_ms, meanwhile) == (7, WITH_LAST_GOOD)
@@ -41,7 +42,7 @@ def test_the_last_one_that_was_right(file: Path, mistake: str) -> None:
 
 def test_a_copy_that_others_may_have_written_is_not_read(file: Path) -> None:
     """Whoever has the plugin's user cannot make root's next start read a configuration of theirs."""
-    choose(str(file))
+    keep(choose(str(file))[0])
     copy = file.parent / "state" / copy_name(str(file))
     file.write_text(file.read_text() + "[nonsense]\n")
     copy.chmod(0o622)

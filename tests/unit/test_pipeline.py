@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
 from audisp_pyaudit import pipeline as module
 from audisp_pyaudit.engine import Engine
@@ -22,6 +25,7 @@ from audisp_pyaudit.pipeline import Pipeline, Wrong
 from audisp_pyaudit.signals import WakeUp
 from audisp_pyaudit.sinks.base import SinkStats
 from audisp_pyaudit.state import StateLock
+from tests.memory_log import MemoryLog
 
 Eventually = Callable[..., None]
 
@@ -59,29 +63,6 @@ class MemorySink:
     def texts(self) -> list[str]:
         """What the events say; our own say their action."""
         return [each.get("text") or each["event"].get("action", "") for each in self.frames]
-
-
-class MemoryLog:
-    """A log that keeps its lines."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, str, dict[str, Any]]] = []
-
-    def info(self, event: str, **fields: Any) -> None:  # noqa: ANN401  # as a log has it
-        """Keep."""
-        self.lines.append(("info", event, fields))
-
-    def warning(self, event: str, **fields: Any) -> None:  # noqa: ANN401  # as a log has it
-        """Keep."""
-        self.lines.append(("warning", event, fields))
-
-    def error(self, event: str, **fields: Any) -> None:  # noqa: ANN401  # as a log has it
-        """Keep."""
-        self.lines.append(("error", event, fields))
-
-    def has(self, part: str) -> bool:
-        """Whether a line says that."""
-        return any(part in f"{event} {fields}" for _, event, fields in self.lines)
 
 
 class Bench:

@@ -1,0 +1,189 @@
+"""Gives up what the process does not need: root, new privileges, files and syscalls of no concern to it.
+
+In: the configuration, while the first thread reads already. Out: a process that runs as its own user, with what the
+kernel offers beside that. Folders that are missing are made for that user first. What cannot be given up is told; the
+plugin runs all the same, since auditd would give up on it.
+"""
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from audisp_pyaudit.config import Config
+from audisp_pyaudit.intake import Intake
+from audisp_pyaudit.logs import Log
+from audisp_pyaudit.sandbox import Landlock, no_new_privileges, refuse_syscalls
+from audisp_pyaudit.sink_settings import FileSettings, KafkaSettings, QueuedSettings, SubscriberSettings, UnixSettings
+from audisp_pyaudit.users import User, find_group, find_user
+
+# How long the first thread is waited for, which has its turn within microseconds.
+_PATIENCE_SECONDS = 1.0
+# Folders that so near to the root are everybody's.
+_SHARED_DEPTH = 2
+_PRIVATE, _PUBLIC = 0o700, 0o755
+
+
+@dataclass
+class Rights:
+    """What the process may still do.
+
+    Args:
+        user: whom it became; None if it is who it was.
+        landlock: the version of Landlock that holds; 0 for none.
+        seccomp: whether syscalls are refused.
+        folders: where it can write; empty for wherever its user may.
+    """
+
+    user: User | None = None
+    landlock: int = 0
+    seccomp: bool = False
+    folders: frozenset[str] = field(default_factory=frozenset)
+
+    def words(self) -> dict[str, object]:
+        """For the log."""
+        name = f"uid {os.geteuid()}" if self.user is None else self.user.name
+        return {"user": name, "landlock": self.landlock or "no", "seccomp": "yes" if self.seccomp else "no"}
+
+
+def prepare(config: Config, log: Log) -> User | None:
+    """Find out whom to become, and make the folders that user needs; None for nobody else.
+
+    Args:
+        config: says who to be, and where files are.
+        log: where to tell what could not be.
+    """
+    if os.geteuid() != 0 or not config.privileges.user:
+        return None
+    user = find_user(config.privileges.user)
+    if user is None:
+        log.warning("there is no such user; running as root", user=config.privileges.user)
+    else:
+        make_folders(config, user, log)
+    return user
+
+
+def give_up(config: Config, user: User | None, intake: Intake, log: Log) -> Rights:
+    """Give up what is not needed. Before any other thread than the first and this one is there.
+
+    Args:
+        config: says where files are.
+        user: whom to become.
+        intake: the first thread's, which has to give up its own.
+        log: where to tell what could not be.
+    """
+    rights = Rights()
+    if user is not None:
+        try:
+            _become(user, config)
+            rights.user = user
+        except OSError as error:
+            log.warning("cannot become another user; running as root", user=user.name, why=error.strerror)
+        else:
+            _tell_unwritable(config, user, log)
+    if config.privileges.sandbox:
+        _sandbox(config, intake, rights, log)
+    return rights
+
+
+def folders(config: Config) -> Iterator[tuple[str, int]]:
+    """The folders that files are made in, with the mode to make one with that is missing."""
+    if config.state.path:
+        yield os.path.dirname(config.state.path), _PRIVATE  # noqa: PTH120  # texts throughout
+    if config.queue.mode == "lossless" and any(isinstance(each, QueuedSettings) for each in config.sinks.values()):
+        yield config.queue.path, _PRIVATE
+    for sink in config.sinks.values():
+        if isinstance(sink, UnixSettings | SubscriberSettings):
+            yield os.path.dirname(sink.path), _PUBLIC  # noqa: PTH120
+        elif isinstance(sink, FileSettings):
+            yield os.path.dirname(sink.path), _PRIVATE  # noqa: PTH120
+
+
+def make_folders(config: Config, user: User, log: Log) -> None:
+    """Make the folders that are missing, for the user that will need them."""
+    for folder, mode in folders(config):
+        path = Path(folder)
+        try:
+            if path.exists():
+                continue
+            path.parent.mkdir(mode=_PUBLIC, parents=True, exist_ok=True)
+            path.mkdir(mode=mode)
+            # By descriptor, and only what is a folder: the parent may be somebody's who puts a link there.
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.fchown(fd, user.uid, user.gid)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            log.warning("folder not made", folder=folder, why=error.strerror)
+
+
+def _become(user: User, config: Config) -> None:
+    """Become another user, on all threads: the C library sees to it. No capability is left.
+
+    Raises:
+        OSError: it could not be.
+    """
+    named = (getattr(sink, "group", "") for sink in config.sinks.values())
+    # A socket can be given to a group that we are in, no other.
+    found = (find_group(name) for name in named if name)
+    os.setgroups(sorted({*user.groups, *(each for each in found if each is not None)}))
+    os.setresgid(user.gid, user.gid, user.gid)
+    os.setresuid(user.uid, user.uid, user.uid)
+
+
+def _tell_unwritable(config: Config, user: User, log: Log) -> None:
+    for folder in dict.fromkeys(each for each, _ in folders(config)):
+        if os.access(folder, os.W_OK | os.X_OK):
+            continue
+        try:
+            found = os.stat(folder)  # noqa: PTH116  # a text
+        except FileNotFoundError:  # could not be made, which was told
+            continue
+        except OSError:  # the one that it is in is closed to us
+            about: dict[str, object] = {}
+        else:
+            about = {"owner": found.st_uid, "mode": f"{stat.S_IMODE(found.st_mode):04o}"}
+        mend = f"chown -R {user.name}: {folder}"
+        log.warning("folder cannot be written", folder=folder, user=user.name, **about, mend=mend)
+
+
+def writable(config: Config) -> frozenset[str]:
+    """Where the sandbox lets the process write: the folders, and those that they are in, should one be made anew."""
+    found: set[str] = set()
+    for folder in (config.queue.path, *(each for each, _ in folders(config))):
+        parent = os.path.dirname(folder)  # noqa: PTH120
+        # Not so for /run, /var/lib and the like.
+        found.add(parent if parent.count("/") > _SHARED_DEPTH else folder)
+    return frozenset(found)
+
+
+def _sandbox(config: Config, intake: Intake, rights: Rights, log: Log) -> None:
+    """What the kernel offers beside users; on this thread, whose children have it too, and on the first."""
+    # Kerberos tickets are had by running kinit.
+    kafkas = [dict(sink.librdkafka) for sink in config.sinks.values() if isinstance(sink, KafkaSettings)]
+    may_run = any("GSSAPI" in (each.get("sasl.mechanism"), each.get("sasl.mechanisms")) for each in kafkas)
+    try:
+        no_new_privileges()
+        intake.on_reader(no_new_privileges, _PATIENCE_SECONDS)
+    except OSError as error:
+        log.warning("new privileges cannot be given up", why=error.strerror)
+        return
+    try:
+        rules = Landlock(writable(config), may_run=may_run)
+    except OSError as error:
+        log.info("no Landlock", why=error.strerror or str(error))
+    else:
+        try:
+            rules.restrict()
+            intake.on_reader(rules.restrict, _PATIENCE_SECONDS)
+            rights.landlock, rights.folders = rules.version, writable(config)
+        except OSError as error:
+            log.warning("Landlock does not hold", why=error.strerror)
+        rules.close()
+    try:
+        rights.seccomp = refuse_syscalls(may_run=may_run)
+    except OSError as error:
+        log.info("no seccomp", why=error.strerror or str(error), python=sys.implementation.name)

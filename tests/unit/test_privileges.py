@@ -1,0 +1,157 @@
+"""What is given up, and what is told where that cannot be."""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
+
+from audisp_pyaudit import privileges
+from audisp_pyaudit.config import Config, Privileges, Queue, State
+from audisp_pyaudit.intake import Intake
+from audisp_pyaudit.signals import WakeUp
+from audisp_pyaudit.sink_settings import FileSettings, KafkaSettings, SinkSettings, UnixSettings
+from audisp_pyaudit.users import User
+from tests.memory_log import MemoryLog
+
+
+@pytest.fixture
+def intake() -> Iterator[Intake]:
+    """One that reads."""
+    reader, writer = os.pipe()
+    wake = WakeUp()
+    made = Intake(reader, wake)
+    thread = threading.Thread(target=made.run)
+    thread.start()
+    yield made
+    os.close(writer)
+    thread.join()
+    wake.close()
+    os.close(reader)
+
+
+def config(folder: Path, *, sandbox: bool = True, user: str = "", **more: object) -> Config:
+    """A configuration with files in a folder."""
+    return Config(
+        privileges=Privileges(user, sandbox),
+        state=State(f"{folder}/state/engine.state"),
+        queue=Queue(path=f"{folder}/var/spool"),
+        sinks={
+            "a": UnixSettings(path=f"{folder}/run/s"),
+            "b": FileSettings(path=f"{folder}/log/f"),
+            "c": KafkaSettings(bootstrap="a:1"),
+        },
+        **more,  # type: ignore[arg-type]  # as a test has it
+    )
+
+
+def test_where_files_are_made(tmp_path: Path) -> None:
+    """Sockets lie where others may look; state, spool and files of events where they may not."""
+    found = dict(privileges.folders(config(tmp_path)))
+    assert found == {
+        f"{tmp_path}/state": 0o700,
+        f"{tmp_path}/var/spool": 0o700,
+        f"{tmp_path}/run": 0o755,
+        f"{tmp_path}/log": 0o700,
+    }
+
+
+def test_where_the_sandbox_lets_it_write() -> None:
+    """A folder that is removed and made anew can be written again; all of /run or /var is never opened for that."""
+    sinks: dict[str, SinkSettings] = {
+        "a": UnixSettings(path="/run/a/s"),
+        "b": UnixSettings(path="/run/b/c/s"),
+        "c": FileSettings(path="/srv/f"),
+    }
+    assert privileges.writable(Config(sinks=sinks)) == {
+        "/run/a",
+        "/run/b/c",
+        "/srv",
+        "/var/lib/audisp-pyaudit",
+    }
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
+def test_missing_folders_are_made_for_the_user(tmp_path: Path) -> None:
+    """On a host where nothing was prepared, the plugin can write after it gave up root."""
+    log = MemoryLog()
+    (tmp_path / "log").mkdir(mode=0o750)
+    privileges.make_folders(config(tmp_path), User("x", 1234, 1235), log)
+    for name, mode, owner in (
+        ("state", 0o700, 1234),
+        ("var/spool", 0o700, 1234),
+        ("run", 0o755, 1234),
+        ("log", 0o750, 0),
+    ):
+        about = (tmp_path / name).stat()
+        assert (about.st_mode & 0o777, about.st_uid) == (mode, owner), name
+    assert log.lines == []
+
+
+def test_what_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """A file where a folder should be is named; the plugin runs all the same."""
+    log = MemoryLog()
+    (tmp_path / "var").write_text("")
+    privileges.make_folders(config(tmp_path), User("x", os.geteuid(), os.getegid()), log)
+    assert log.has("folder not made")
+    assert log.has(f"{tmp_path}/var/spool")
+
+
+def test_without_the_user_it_is_told(tmp_path: Path, intake: Intake) -> None:
+    """A host that has no such user learns that the plugin keeps root's rights."""
+    if os.geteuid() != 0:
+        pytest.skip("only root could become another user")
+    log = MemoryLog()
+    wanted = config(tmp_path, sandbox=False, user="no-such-user")
+    assert privileges.prepare(wanted, log) is None
+    rights = privileges.give_up(wanted, None, intake, log)
+    assert rights.user is None
+    assert log.has("there is no such user; running as root")
+    assert rights.words()["user"] == "uid 0"
+
+
+def test_without_the_kernels_help_it_runs(tmp_path: Path, intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old kernel has none of it: the plugin says so, and works."""
+
+    def missing(*_arguments: object, **_more: object) -> None:
+        raise OSError(38, "Function not implemented")
+
+    log = MemoryLog()
+    monkeypatch.setattr(privileges, "no_new_privileges", lambda: None)
+    monkeypatch.setattr(privileges, "Landlock", missing)
+    monkeypatch.setattr(privileges, "refuse_syscalls", missing)
+    rights = privileges.give_up(config(tmp_path), None, intake, log)
+    assert (rights.landlock, rights.seccomp) == (0, False)
+    assert log.has("no Landlock")
+    assert log.has("no seccomp")
+    monkeypatch.setattr(privileges, "no_new_privileges", missing)
+    assert privileges.give_up(config(tmp_path), None, intake, log).landlock == 0
+    assert log.has("new privileges cannot be given up")
+
+
+@pytest.mark.parametrize(("mechanism", "expected"), [("GSSAPI", True), ("PLAIN", False)])
+def test_kerberos_may_run_kinit(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch, mechanism: str, *, expected: bool
+) -> None:
+    """A topic that is reached with Kerberos can have its tickets; nobody else runs anything."""
+    asked: list[bool] = []
+
+    def refuse(*, may_run: bool) -> bool:
+        asked.append(may_run)
+        return True
+
+    def missing(*_arguments: object, may_run: bool) -> None:
+        asked.append(may_run)
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(privileges, "no_new_privileges", lambda: None)
+    monkeypatch.setattr(privileges, "Landlock", missing)
+    monkeypatch.setattr(privileges, "refuse_syscalls", refuse)
+    kafka = KafkaSettings(bootstrap="a:1", librdkafka=(("sasl.mechanism", mechanism),))
+    wanted = Config(privileges=Privileges(""), state=State(""), queue=Queue(mode="lossy"), sinks={"k": kafka})
+    assert privileges.give_up(wanted, None, intake, MemoryLog()).seccomp
+    assert asked == [expected, expected]
