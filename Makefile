@@ -39,6 +39,7 @@ lint: dev ## every static check
 	MYPYPATH=src $(BIN)/stubtest audisp_pyaudit._engine
 	$(BIN)/python src/knowledge/document.py --check
 	$(BIN)/python src/knowledge/index_template.py --check
+	$(BIN)/python man/build.py --check
 	cd src && cargo fmt --check
 	cd src && cargo clippy --locked --all-targets -- -D warnings
 
@@ -52,10 +53,10 @@ test-tools: # libauparse is what our reading is compared with, with users of our
 	@/usr/bin/python3 -I -c "import confluent_kafka, msgpack, structlog" 2>/dev/null || [ "$$(id -u)" != 0 ] || \
 		(apt-get update -qq && apt-get install -y -qq --no-install-recommends \
 			python3-confluent-kafka python3-msgpack python3-structlog >/dev/null) || true
-	@for need in java:default-jre-headless mvn:maven openssl:openssl; do \
+	@for need in java:default-jre-headless mvn:maven openssl:openssl mandoc:mandoc groff:groff-base; do \
 		command -v $${need%:*} >/dev/null && continue; \
 		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $${need#*:} >/dev/null; \
-		else echo "$${need#*:} is missing: tests with Apache Kafka will be skipped"; fi; done
+		else echo "$${need#*:} is missing: tests that need it will be skipped"; fi; done
 	@[ -n "$${KAFKA_BOOTSTRAP-}" ] || [ -d $(VENV)/kafka ] || ! command -v mvn >/dev/null || \
 		mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
 			-DoutputDirectory=$(abspath $(VENV))/kafka
@@ -77,6 +78,10 @@ demo: dev ## a real log through the plugin, seen at the other end
 bench: dev ## cost per event beside laurel and auparse, in one run
 	-$(BIN)/python -m bench.fetch_peers
 	$(BIN)/python -m bench.figure
+
+.PHONY: man
+man: $(VENV)/.dev ## the manual pages, from man/*.rst and the comments of plugin/audisp-pyaudit.toml
+	$(BIN)/python man/build.py
 
 .PHONY: knowledge-update
 knowledge-update: $(VENV)/.dev ## refresh what was extracted from the kernel's headers (needs Debian's archive)

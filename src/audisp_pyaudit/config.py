@@ -5,6 +5,7 @@ wrong in the file. Every default stands here and nowhere else; `plugin/audisp-py
 a test keeps the two equal. Reading a configuration opens no socket, creates no file and looks no name up.
 """
 
+import os
 import re
 import stat
 import tomllib
@@ -56,6 +57,9 @@ from audisp_pyaudit.state import LOCK_SUFFIX
 CONFIG_PATH = "/etc/audisp-pyaudit/audisp-pyaudit.toml"
 # A file this large is not a configuration; reading stops here, so that a wrong path cannot fill the memory.
 MAX_CONFIG_BYTES = 4 * MIB
+# Settings of librdkafka that are nobody else's business.
+_SECRET = re.compile(r"(password|secret|key\.pem)\Z")
+_OTHERS_READ = "others may read this file; expected mode 0640, or the value in a file that `secrets` names"
 _OTHERS_WRITE = "others may write it (mode {mode}); expected 0640, or stricter"
 # Route bits are one 64 bit word in every frame's header.
 MAX_SINKS = 64
@@ -260,12 +264,25 @@ def load(file: str | None = None) -> Config:
     Raises:
         ConfigFileError: with everything that is wrong.
     """
+    name = CONFIG_PATH if file is None else file
     try:
-        return parse(read(CONFIG_PATH if file is None else file), CONFIG_PATH if file is None else file)
+        config = parse(read(name), name)
+        mode = os.stat(name).st_mode  # noqa: PTH116  # a text
     except FileNotFoundError as error:
         if file is None:
             return Config()
         raise ConfigFileError([ConfigError(file, "", f"cannot be read: {error.strerror}")]) from None
+    if mode & stat.S_IROTH:
+        told = [
+            ConfigError(name, f"sinks.{sink}.librdkafka", f'"{key}" stands here, and {_OTHERS_READ}')
+            for sink, settings in config.sinks.items()
+            if isinstance(settings, KafkaSettings)
+            for key, _ in settings.librdkafka
+            if _SECRET.search(key)
+        ]
+        if told:
+            raise ConfigFileError(told)
+    return config
 
 
 def read(file: str) -> bytes:

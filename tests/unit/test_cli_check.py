@@ -14,7 +14,7 @@ def test_a_right_file(tmp_path: Path) -> None:
     file = tmp_path / "a.toml"
     file.write_text('[sinks.a]\ntype = "stdout"\n')
     result = CliRunner().invoke(check_config, [str(file)])
-    assert (result.exit_code, result.output) == (0, f"OK: {file}: 1 sinks, 0 rules\n")
+    assert (result.exit_code, result.stdout) == (0, f"OK: {file}: 1 sinks, 0 rules\n")
 
 
 def test_all_errors_at_once(tmp_path: Path) -> None:
@@ -41,3 +41,33 @@ def test_no_such_file(tmp_path: Path) -> None:
     result = CliRunner().invoke(check_config, [str(tmp_path / "none")])
     assert result.exit_code == 1
     assert "No such file" in result.stderr
+
+
+def test_what_it_names_is_examined(tmp_path: Path) -> None:
+    """What is wrong on this host is said with file and key; what is only worth knowing does not fail a script."""
+    file = tmp_path / "a.toml"
+    text = f'[state]\npath = ""\n[privileges]\nuser = "no-such-user"\n[sinks.a]\ntype = "unix"\npath = "{tmp_path}/s"\n'
+    file.write_text(text)
+    result = CliRunner().invoke(check_config, [str(file)])
+    assert result.exit_code == 0
+    assert (
+        result.stderr == f"{file}: note: privileges.user: there is no user no-such-user; the plugin would stay root\n"
+    )
+    file.write_text(text + 'group = "no-such-group"\n')
+    result = CliRunner().invoke(check_config, [str(file)])
+    assert result.exit_code == 1
+    assert f"{file}: sinks.a.group: there is no group no-such-group\n" in result.stderr
+    assert result.stdout == ""
+
+
+def test_brokers_are_asked_on_demand(tmp_path: Path) -> None:
+    """--connect says whether events will arrive, before auditd is restarted."""
+    file = tmp_path / "a.toml"
+    file.write_text(
+        '[state]\npath = ""\n[queue]\nmode = "lossy"\n[sinks.k]\ntype = "kafka"\nbootstrap = "127.0.0.1:1"\n'
+    )
+    assert CliRunner().invoke(check_config, [str(file)]).exit_code == 0
+    result = CliRunner().invoke(check_config, [str(file), "--connect"])
+    assert result.exit_code == 1
+    assert "sinks.k.bootstrap: 127.0.0.1:1: " in result.stderr
+    assert "Connection refused" in result.stderr

@@ -326,3 +326,23 @@ def test_a_password_in_the_wrong_place_is_not_repeated(where: str) -> None:
     told = errors_of(source)
     assert told
     assert "hunter2" not in "".join(told)
+
+
+def test_a_password_that_others_may_read(tmp_path: Path) -> None:
+    """A password in a file that everybody reads is refused, with what to do instead; it is not repeated."""
+    file = tmp_path / "a.toml"
+    file.write_text('[sinks.k]\ntype = "kafka"\nbootstrap = "a:1"\n[sinks.k.librdkafka]\n"sasl.password" = "hush"\n')
+    file.chmod(0o644)
+    with pytest.raises(ConfigFileError) as caught:
+        load(str(file))
+    assert '"sasl.password" stands here, and others may read this file; expected mode 0640' in str(caught.value)
+    assert "hush" not in str(caught.value)
+    file.chmod(0o640)
+    assert load(str(file)).sinks
+
+
+@pytest.mark.parametrize("user", ['"has space"', '"-x"', '"a:b"', "0", '"' + "x" * 40 + '"'])
+def test_users_that_cannot_be(user: str) -> None:
+    """What is no name of a user is told when the file is read."""
+    with pytest.raises(ConfigFileError, match="expected the name of a user"):
+        parse(f"[privileges]\nuser = {user}\n".encode(), "a.toml")
