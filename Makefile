@@ -31,6 +31,15 @@ $(VENV)/.built: $(VENV)/.dev $(RUST_SOURCES)
 .PHONY: dev
 dev: $(VENV)/.built ## build the engine into .venv
 
+.PHONY: wheel
+wheel: $(VENV)/.dev ## what is installed, in dist/
+	rm -rf dist
+	$(BIN)/maturin build --release --locked --quiet --interpreter $(PYTHON) --out dist
+
+.PHONY: install
+install: ## the plugin on this host (as root, after `make wheel`); auditd is not restarted
+	tools/install dist/*.whl
+
 .PHONY: lint
 lint: dev ## every static check
 	$(BIN)/ruff check

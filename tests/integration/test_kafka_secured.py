@@ -150,3 +150,24 @@ def test_a_wrong_password_costs_nothing_and_is_told(
     found = broker.messages("wrong", 100)
     plugin.end()
     assert [json.loads(each.value())["event"]["sequence"] for each in found] == list(range(1, 101))
+
+
+def test_an_impostor_gets_nothing(
+    start: Start,
+    broker: Broker,
+    certificates: Certificates,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    make_records: Records,
+) -> None:
+    """A broker that the authority did not sign for gets neither an event nor the password, and that is told."""
+    broker.make_topic("impostor")
+    password(tmp_path, PASSWORD)
+    stranger = Certificates(tmp_path_factory.mktemp("stranger"))
+    said = sasl(certificates, "PLAIN") | {"ssl.ca.location": stranger.authority}
+    plugin = start(config(tmp_path, broker.sasl_ssl, "impostor", said))
+    plugin.stdin.sendall(make_records(1, 100))
+    plugin.wait_for("certificate")
+    plugin.end()
+    assert (plugin.sink("topic")["delivered"], plugin.sink("topic")["queued"]) == (0, 100)
+    assert broker.messages("impostor", 1, 1.0) == []

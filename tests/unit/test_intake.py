@@ -273,3 +273,49 @@ def test_a_reset_socket_is_an_end(started: Started, monkeypatch: pytest.MonkeyPa
     file.write_bytes(b"x")
     with file.open("rb") as stream:
         assert everything(started(stream.fileno())) == b""
+
+
+def test_the_reading_thread_does_errands(started: Started, ends: tuple[socket.socket, socket.socket]) -> None:
+    """What holds for one thread only, such as giving up rights, is done by the one that reads, which reads on."""
+    intake = started(ends[0].fileno())
+    ran_on: list[threading.Thread] = []
+    intake.on_reader(lambda: ran_on.append(threading.current_thread()), 10)
+    assert ran_on[0] is not threading.current_thread()
+
+    def refused() -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    with pytest.raises(PermissionError):
+        intake.on_reader(refused, 10)
+    ends[1].sendall(line(1))
+    ends[1].close()
+    assert everything(intake) == line(1)
+
+
+def test_a_reader_that_has_no_turn(wake: WakeUp) -> None:
+    """Whoever waits for the reading thread does not wait for ever; when it has ended, nothing is left to be done."""
+    reader, writer = os.pipe()
+    intake = Intake(reader, wake)
+    with pytest.raises(TimeoutError):
+        intake.on_reader(lambda: None, 0.01)
+    os.close(writer)
+    intake.run()
+    intake.on_reader(lambda: None, 0.01)
+    os.close(reader)
+
+
+def test_waiting_for_room_can_end(started: Started, ends: tuple[socket.socket, socket.socket]) -> None:
+    """A reload from `block` to another answer sets reading free at once."""
+    intake = started(ends[0].fileno(), limit=70_000)
+    intake.wait_for_room(wanted=True)
+    lines = b"".join(line(serial, 1000) for serial in range(300))
+    thread = threading.Thread(target=lambda: (ends[1].sendall(lines), ends[1].close()))
+    thread.start()
+    time.sleep(0.2)
+    assert intake.dropped().records == 0
+    assert intake.bytes_read < len(lines)
+    intake.wait_for_room(wanted=False)
+    thread.join(10)
+    rest = everything(intake)
+    assert rest.count(b"\n") + intake.dropped().records == 300
+    assert intake.dropped().records > 0

@@ -18,3 +18,13 @@ def test_reasons_are_the_systems_own_words() -> None:
     assert reason(OSError()) == "EIO"
     error = sink_error("/x", OSError(errno.EACCES, "Permission denied"))
     assert (str(error), error.reason) == ("/x: Permission denied", "EACCES")
+
+
+def test_accounts_of_two_that_followed_each_other() -> None:
+    """One line in the ledger for a name, whichever sinks had it; where it goes is where the last one goes."""
+    first = SinkStats(frames=5, offered=5, delivered=4, lost=Counter(slow=1), peers={"old": "UP"}, absent=2)
+    second = SinkStats(frames=3, offered=3, queued=3, lost=Counter(), cut=1, peers={"new": "UP"})
+    total = first + second
+    assert (total.frames, total.offered, total.delivered, total.queued, total.cut, total.absent) == (8, 8, 4, 3, 1, 2)
+    assert (total.lost, total.peers) == (Counter(slow=1), {"new": "UP"})
+    assert total.closed
