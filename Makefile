@@ -59,9 +59,9 @@ test-tools: # libauparse is what our reading is compared with, with users of our
 		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $$package >/dev/null; \
 		else echo "$$package is missing: the differential test will be skipped"; fi; done
 	@# Debian's own libraries, which a deb depends on; where there are none, the test that needs them says so.
-	@/usr/bin/python3 -I -c "import confluent_kafka, msgpack, structlog" 2>/dev/null || [ "$$(id -u)" != 0 ] || \
+	@/usr/bin/python3 -I -c "import confluent_kafka, msgpack, prometheus_client, structlog" 2>/dev/null || [ "$$(id -u)" != 0 ] || \
 		(apt-get update -qq && apt-get install -y -qq --no-install-recommends \
-			python3-confluent-kafka python3-msgpack python3-structlog >/dev/null) || true
+			python3-confluent-kafka python3-msgpack python3-prometheus-client python3-structlog >/dev/null) || true
 	@for need in java:default-jre-headless mvn:maven openssl:openssl mandoc:mandoc groff:groff-base; do \
 		command -v $${need%:*} >/dev/null && continue; \
 		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $${need#*:} >/dev/null; \

@@ -157,7 +157,8 @@ def _cases(broker: Broker | None) -> Iterator[Case]:
 def _ours(name: str, config: str, readers: int = 0) -> Case:
     def prepare(folder: Path) -> list[str]:
         path = folder / "ours.toml"
-        path.write_text('[state]\npath = ""\n' + config.replace("{folder}", str(folder)))
+        ours = f'[state]\npath = ""\n[metrics]\nstatus = "{folder}/status.json"\n'
+        path.write_text(ours + config.replace("{folder}", str(folder)))
         return [sys.executable, "-I", "-m", "audisp_pyaudit", "--config", str(path), "--print-ledger"]
 
     return Case(name, prepare, readers)

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tests.status import agrees_with_ledger
+
 TIMEOUT = 30
 OURS = (sys.executable, "-I", "-m", "audisp_pyaudit")
 
@@ -26,8 +28,8 @@ class Plugin:
     """A running plugin. `stdin` is our end of its standard input; it may be handed to somebody else, who writes.
 
     Args:
-        folder: where its configuration and its log are put.
-        config: the configuration's text.
+        folder: where its configuration, its log and its status are put.
+        config: the configuration's text. Where it has no [metrics], a status of its own is written.
         restarted: whether it starts with signals blocked.
         before: a command that starts it, if it is not to be started at once.
         environment: its environment, which auditd leaves empty.
@@ -45,7 +47,8 @@ class Plugin:
         command: Sequence[str] = OURS,
     ) -> None:
         self.config = folder / "plugin.toml"
-        self.config.write_text(config)
+        self.status_file = folder / "status" / "status.json"
+        self.configure(config)
         self.stdin, theirs = socket.socketpair()
         self.stdin.settimeout(TIMEOUT)
         self.log = folder / f"plugin-{time.monotonic_ns()}.log"
@@ -60,6 +63,13 @@ class Plugin:
                 preexec_fn=lambda: _like_auditd(restarted=restarted),  # noqa: PLW1509  # signals have to be set there
             )
         theirs.close()
+        self.started = time.time()
+
+    def configure(self, config: str) -> None:
+        """Write the configuration. Where it has no [metrics], a status is written where the test looks for it."""
+        if "[metrics]" not in config:
+            config += f'\n[metrics]\nstatus = "{self.status_file}"\n'
+        self.config.write_text(config)
 
     def wait_for(self, what: str, seconds: float = TIMEOUT) -> None:
         """Until the log says something."""
@@ -76,6 +86,8 @@ class Plugin:
     def end(self) -> dict[str, int]:
         """Close the input; the plugin ends well, says nothing on standard output, and its ledger closes.
 
+        Its last status says the same as the ledger.
+
         Returns:
             The numbers of the ledger: `published`, `offered`, `lost`, ... (of the last sink, where sinks have them).
         """
@@ -86,6 +98,8 @@ class Plugin:
         assert self.process.wait(TIMEOUT) == 0, self.log.read_text()
         told = self.log.read_text()
         assert told.splitlines()[-1] == "ledger closed", told
+        if str(self.status_file) in self.config.read_text() and "configuration is wrong; running" not in told:
+            agrees_with_ledger(self)
         return {
             name: int(number) for name, number in re.findall(r"([a-z_]+) (\d+)", told[told.index("records read") :])
         }

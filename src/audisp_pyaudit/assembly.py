@@ -14,6 +14,7 @@ from audisp_pyaudit.delivery.feed import Feed
 from audisp_pyaudit.engine import Build, Engine, build_raw
 from audisp_pyaudit.host import host_facts
 from audisp_pyaudit.intake import Intake
+from audisp_pyaudit.kernel_audit import KernelAudit
 from audisp_pyaudit.last_good import WITH_DEFAULTS, choose, holding, keep
 from audisp_pyaudit.logs import Log, make_log
 from audisp_pyaudit.names import Lookup, NameLookup, look_up
@@ -24,6 +25,7 @@ from audisp_pyaudit.plugin import Arguments
 from audisp_pyaudit.privileges import give_up, prepare
 from audisp_pyaudit.reload import Reload, Running
 from audisp_pyaudit.state import StateLock, load_state
+from audisp_pyaudit.status import About, Reporter
 
 _ARGUMENTS = "argument is wrong; going on without it"
 
@@ -47,7 +49,8 @@ def build(
     user = prepare(config, log)
     if not wrong:
         keep(config)
-    rights = give_up(config, user, intake, log)
+    kernel = KernelAudit() if config.metrics.kernel else None
+    rights = give_up(config, user, intake, log, kernel)
     host = host_facts(config.host.name, config.host.id, config.host.nodes)
     lock = _lock(config, log)
     slots = parts.Slots()
@@ -91,6 +94,7 @@ def build(
         host=host.name,
         **rights.words(),
     )
+    reporter = _reporter(config, host.name, start_ms, kernel, log)
     pipeline = Pipeline(
         intake=intake,
         engine=engine,
@@ -101,6 +105,7 @@ def build(
         state_path=config.state.path,
         state_lock=lock,
         problems=problems,
+        reporter=reporter,
     )
     running = Running(
         arguments.config,
@@ -117,9 +122,19 @@ def build(
         start_ms,
         lookup,
         rights,
+        reporter,
     )
     pipeline.on_hangup = Reload(running, pipeline, log)
     return pipeline, running, log
+
+
+def _reporter(config: Config, host: str, start_ms: int, kernel: KernelAudit | None, log: Log) -> Reporter:
+    """Who says where everything stands, and who makes metrics of that."""
+    exporter = parts.make_exporter(config.metrics)
+    if exporter is not None:
+        exporter.start()
+    about = About(host, config.source, start_ms / 1000)
+    return Reporter(config.metrics.status, about, log, exporter, kernel)
 
 
 def _lock(config: Config, log: Log) -> StateLock | None:

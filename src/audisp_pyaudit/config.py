@@ -18,6 +18,7 @@ from audisp_pyaudit.address import split
 from audisp_pyaudit.errors import ConfigError, ConfigFileError
 from audisp_pyaudit.files import read_trusted
 from audisp_pyaudit.host import HostFacts
+from audisp_pyaudit.metrics_settings import Metrics
 from audisp_pyaudit.settings import (
     Problem,
     choice,
@@ -198,6 +199,7 @@ class Config:
     privileges: Privileges = field(default_factory=Privileges)
     state: State = field(default_factory=State)
     queue: Queue = field(default_factory=Queue)
+    metrics: Metrics = field(default_factory=Metrics)
     sinks: Mapping[str, SinkSettings] = field(default_factory=lambda: dict(DEFAULT_SINKS))
     rules: tuple[Rule, ...] = ()
     # A site's own fields and their kinds.
@@ -356,6 +358,7 @@ def _config(table: Mapping[str, object], file: str, problems: list[Problem]) -> 
         "privileges": Privileges,
         "state": State,
         "queue": Queue,
+        "metrics": Metrics,
     }
     known = [*sections, "sinks", "rules"]
     problems.extend(unknown("", name, known) for name in table if name not in known)
@@ -467,6 +470,7 @@ def _check_together(config: Config, problems: list[Problem]) -> None:
             problems.append(Problem(f"sinks.{name}", f'sink "{other}" has {place} already'))
         if config.state.path and place in (_same(config.state.path), _same(config.state.path + LOCK_SUFFIX)):
             problems.append(Problem(f"sinks.{name}.path", f"{place} is used for the state already (state.path)"))
+    _check_metrics(config, owner, problems)
     listening = (
         (name, each) for name, each in config.sinks.items() if isinstance(each, UnixSettings | SubscriberSettings)
     )
@@ -478,6 +482,19 @@ def _check_together(config: Config, problems: list[Problem]) -> None:
             problems.append(
                 Problem(f"sinks.{name}.address", f'sink "{other}" of our own listens there; expected a peer')
             )
+
+
+def _check_metrics(config: Config, owner: Mapping[str, str], problems: list[Problem]) -> None:
+    """What is written about us is no place where something else is written."""
+    taken = {place: f'sink "{name}"' for place, name in owner.items()}
+    if config.state.path:
+        for used in (config.state.path, config.state.path + LOCK_SUFFIX):
+            taken[_same(used)] = "the state (state.path)"
+    for name, each in config.metrics.paths():
+        place = _same(each)
+        other = taken.setdefault(place, f"metrics.{name}")
+        if other != f"metrics.{name}":
+            problems.append(Problem(f"metrics.{name}", f"{other} has {place} already"))
 
 
 def _same(path: str) -> str:

@@ -74,3 +74,7 @@ class ConsumerError(PyauditError):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}"
+
+
+class StatusError(PyauditError):
+    """A status cannot be read; says which and why."""

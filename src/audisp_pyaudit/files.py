@@ -7,10 +7,13 @@ import tempfile
 from pathlib import Path
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Put data in the place of a file; it is readable by its owner only.
+def replace_file(path: Path, data: bytes, mode: int = 0o600) -> int:
+    """Put data in the place of a file; it is readable by its owner only, unless `mode` says otherwise.
 
     Not synced: it survives the end of the process, and a power cut may leave the old one.
+
+    Returns:
+        The inode of the new file.
 
     Raises:
         OSError: it could not be written; the old file is still there.
@@ -18,12 +21,16 @@ def replace_file(path: Path, data: bytes) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # made with mode 0600
     try:
         with os.fdopen(handle, "wb") as stream:
+            if mode != 0o600:  # noqa: PLR2004  # what it was made with
+                os.fchmod(stream.fileno(), mode)
             stream.write(data)
+            inode = os.fstat(stream.fileno()).st_ino
         Path(name).replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
+    return inode
 
 
 def read_trusted(path: str, forbidden: int, refusal: str, limit: int) -> bytes:

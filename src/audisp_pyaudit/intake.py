@@ -299,6 +299,11 @@ class Intake:
             self._signals.clear()
         return found
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that were read and not taken yet."""
+        return self._size
+
     def dropped(self) -> Dropped:
         """Everything dropped so far; `first` and `last` are those of the current span, see `dropped_since`."""
         with self._changed:

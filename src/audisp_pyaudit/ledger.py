@@ -4,8 +4,10 @@ In: the counters of intake, engine and sinks. Out: lines for people, and whether
 it counts nothing itself.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from audisp_pyaudit.intake import Dropped
 from audisp_pyaudit.sinks.base import SinkStats
@@ -69,5 +71,36 @@ class Ledger:
             )
         yield "ledger closed" if self.closed else "ledger NOT closed"
 
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as JSON can have it, and whether it is closed."""
+        return {
+            "closed": self.closed,
+            "engine": dict(self.engine),
+            "intake_full": {"records": self.dropped.records, "bytes": self.dropped.bytes},
+            "frames": self.frames,
+            "notices": self.notices,
+            "sinks": {name: _described(sink) for name, sink in self.sinks.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> "Ledger":
+        """What `as_dict` gave.
+
+        Raises:
+            KeyError, TypeError: it is something else.
+        """
+        return cls(
+            engine=found["engine"],
+            dropped=Dropped(found["intake_full"]["records"], found["intake_full"]["bytes"]),
+            frames=found["frames"],
+            notices=found["notices"],
+            sinks={name: SinkStats(**{**each, "lost": Counter(each["lost"])}) for name, each in found["sinks"].items()},
+        )
+
     def _count(self, name: str) -> int:
         return self.engine.get(name, 0)
+
+
+def _described(sink: SinkStats) -> dict[str, Any]:
+    counts = {name: value for name, value in vars(sink).items() if name != "latency"}  # no part of the ledger
+    return {**counts, "lost": dict(sink.lost), "peers": dict(sink.peers)}

@@ -11,6 +11,8 @@ from audisp_pyaudit.config import Config
 from audisp_pyaudit.delivery.cursor import Cursor
 from audisp_pyaudit.delivery.queue import Queue, QueueSettings
 from audisp_pyaudit.delivery.spool import Spool, SpoolSettings
+from audisp_pyaudit.exporter import Exporter
+from audisp_pyaudit.metrics_settings import Metrics
 from audisp_pyaudit.notices import Notices
 from audisp_pyaudit.sink_settings import (
     FileSettings,
@@ -113,6 +115,11 @@ def make_queue(
 def make_about(config: Config, slots: Slots) -> dict[str, object]:
     """What stands in the head of each segment; `sinks` are those there are when the segment is begun."""
     return {"sinks": slots.names, "encodings": config.encodings, "version": __version__}
+
+
+def make_exporter(settings: Metrics) -> Exporter | None:
+    """Who makes metrics; None if nobody wants any."""
+    return Exporter(settings) if settings.textfile or settings.listen else None
 
 
 def make_sink(name: str, config: Config, slots: Slots, notices: Notices, queue: Queue | None) -> Sink:

@@ -19,6 +19,7 @@ from audisp_pyaudit.names import NameLookup
 from audisp_pyaudit.notices import NoticeFrame, Notices
 from audisp_pyaudit.outlets import Outlets
 from audisp_pyaudit.state import StateLock, save_state
+from audisp_pyaudit.status import Parts, Reporter
 
 # While events wait in the engine, time is told it this often; half of `name_wait_ms`, a tenth of `grace_ms`.
 TICK_SECONDS = 0.01
@@ -57,6 +58,7 @@ class Pipeline:
         state_path: where the engine's state is kept, empty for nowhere.
         state_lock: the right to write there, None if nobody else might; taken later where another process has it now.
         problems: what is wrong with the configuration, said again every minute.
+        reporter: who says where everything stands, about every second and at the end.
     """
 
     def __init__(  # noqa: PLR0913  # this is where everything meets
@@ -71,6 +73,7 @@ class Pipeline:
         state_path: str = "",
         state_lock: StateLock | None = None,
         problems: Sequence[Wrong] = (),
+        reporter: Reporter | None = None,
     ) -> None:
         self._intake = intake
         self._engine = engine
@@ -79,6 +82,7 @@ class Pipeline:
         self._log = log
         self._state_path = state_path
         self._state_lock = state_lock
+        self._reporter = reporter
         self.problems = problems
         self.names = names
         self.on_hangup: Callable[[], None] = lambda: None
@@ -98,6 +102,7 @@ class Pipeline:
 
     def run(self) -> None:
         """Work until the input has ended."""
+        self._report()
         while not self._intake.finished:
             # `when_full = "block"`: intake waits too. At the end there is nobody left who could be made to wait.
             feed = self._outlets.feed
@@ -138,7 +143,9 @@ class Pipeline:
         if self.names is not None:
             self.names.close()
         self._look_at_sinks(remind=True)
-        return self.ledger()
+        ledger = self.ledger()
+        self._report(ledger)
+        return ledger
 
     def ledger(self) -> Ledger:
         """The counters as they stand."""
@@ -149,6 +156,20 @@ class Pipeline:
             notices=self._notices_made,
             sinks=self._outlets.stats(),
         )
+
+    def _report(self, final: Ledger | None = None) -> None:
+        """Say where everything stands; with the final ledger, where it ended."""
+        if self._reporter is not None:
+            parts = Parts(
+                ledger=final or self.ledger(),
+                sinks=self._outlets.sinks,
+                level=None if self._outlets.feed is None else self._outlets.feed.level(),
+                intake_bytes=self._intake.waiting_bytes,
+                intake_limit=self._intake.limit,
+                problems=[each.what for each in self.problems],
+                meanwhile=self.problems[0].meanwhile if self.problems else "",
+            )
+            self._reporter.report(parts, last=final is not None)
 
     def _publish(self, batches: Iterable[Frames]) -> None:
         for frames in batches:
@@ -198,6 +219,7 @@ class Pipeline:
             self._remind_at = now + REMIND_SECONDS
             for problem in self.problems:
                 self._log.error(problem.meanwhile, problem=problem.what)
+        self._report()
 
     def announce(self) -> None:
         """Say in the stream what sinks have lost so far, before the queue ends."""

@@ -8,14 +8,23 @@ plugin runs all the same, since auditd would give up on it.
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from audisp_pyaudit.address import UNIX, split
 from audisp_pyaudit.config import Config
 from audisp_pyaudit.intake import Intake
+from audisp_pyaudit.kernel_audit import KernelAudit
 from audisp_pyaudit.logs import Log
-from audisp_pyaudit.sandbox import Landlock, no_new_privileges, refuse_syscalls
+from audisp_pyaudit.sandbox import (
+    CAP_AUDIT_CONTROL,
+    Landlock,
+    keep_capabilities,
+    no_new_privileges,
+    refuse_syscalls,
+    set_capabilities,
+)
 from audisp_pyaudit.sink_settings import FileSettings, KafkaSettings, QueuedSettings, SubscriberSettings, UnixSettings
 from audisp_pyaudit.users import User, find_group, find_user
 
@@ -65,7 +74,7 @@ def prepare(config: Config, log: Log) -> User | None:
     return user
 
 
-def give_up(config: Config, user: User | None, intake: Intake, log: Log) -> Rights:
+def give_up(config: Config, user: User | None, intake: Intake, log: Log, kernel: KernelAudit | None = None) -> Rights:
     """Give up what is not needed. Before any other thread than the first and this one is there.
 
     Args:
@@ -73,19 +82,37 @@ def give_up(config: Config, user: User | None, intake: Intake, log: Log) -> Righ
         user: whom to become.
         intake: the first thread's, which has to give up its own.
         log: where to tell what could not be.
+        kernel: asks the kernel, for which its thread alone keeps a capability; None if nobody does.
     """
     rights = Rights()
+    if kernel is not None:
+        kernel.start()
     if user is not None:
         try:
+            if kernel is not None:
+                kernel.errand(keep_capabilities, _PATIENCE_SECONDS)
             _become(user, config)
             rights.user = user
         except OSError as error:
             log.warning("cannot become another user; running as root", user=user.name, why=error.strerror)
         else:
             _tell_unwritable(config, user, log)
+            _keep_one_capability(kernel, log)
     if config.privileges.sandbox:
-        _sandbox(config, intake, rights, log)
+        _sandbox(config, intake, rights, log, kernel)
+    if kernel is not None:
+        kernel.go()
     return rights
+
+
+def _keep_one_capability(kernel: KernelAudit | None, log: Log) -> None:
+    """The thread that asks the kernel keeps what that takes, and nothing else."""
+    if kernel is None:
+        return
+    try:
+        kernel.errand(lambda: set_capabilities(CAP_AUDIT_CONTROL), _PATIENCE_SECONDS)
+    except OSError as error:
+        log.warning("the kernel's counters cannot be had", why=error.strerror)
 
 
 def folders(config: Config) -> Iterator[tuple[str, int]]:
@@ -99,6 +126,9 @@ def folders(config: Config) -> Iterator[tuple[str, int]]:
             yield os.path.dirname(sink.path), _PUBLIC  # noqa: PTH120
         elif isinstance(sink, FileSettings):
             yield os.path.dirname(sink.path), _PRIVATE  # noqa: PTH120
+    for name, path in config.metrics.paths():
+        if name != "textfile":  # its folder is node_exporter's
+            yield os.path.dirname(path), _PUBLIC  # noqa: PTH120
 
 
 def make_folders(config: Config, user: User, log: Log) -> None:
@@ -126,7 +156,7 @@ def _become(user: User, config: Config) -> None:
     Raises:
         OSError: it could not be.
     """
-    named = (getattr(sink, "group", "") for sink in config.sinks.values())
+    named = (config.metrics.listen_group, *(getattr(sink, "group", "") for sink in config.sinks.values()))
     # A socket can be given to a group that we are in, no other.
     found = (find_group(name) for name in named if name)
     os.setgroups(sorted({*user.groups, *(each for each in found if each is not None)}))
@@ -153,32 +183,45 @@ def _tell_unwritable(config: Config, user: User, log: Log) -> None:
 def writable(config: Config) -> frozenset[str]:
     """Where the sandbox lets the process write: the folders, and those that they are in, should one be made anew."""
     found: set[str] = set()
-    for folder in (config.queue.path, *(each for each, _ in folders(config))):
+    told = (os.path.dirname(path) for _, path in config.metrics.paths())  # noqa: PTH120
+    for folder in (config.queue.path, *told, *(each for each, _ in folders(config))):
         parent = os.path.dirname(folder)  # noqa: PTH120
         # Not so for /run, /var/lib and the like.
         found.add(parent if parent.count("/") > _SHARED_DEPTH else folder)
     return frozenset(found)
 
 
-def _sandbox(config: Config, intake: Intake, rights: Rights, log: Log) -> None:
-    """What the kernel offers beside users; on this thread, whose children have it too, and on the first."""
+def _ports(config: Config) -> list[int]:
+    """The TCP ports that we listen on."""
+    listen = config.metrics.listen
+    return [int(split(listen)[1])] if listen and not listen.startswith(UNIX) else []
+
+
+def _sandbox(config: Config, intake: Intake, rights: Rights, log: Log, kernel: KernelAudit | None) -> None:
+    """What the kernel offers beside users; on this thread, whose children have it too, and on those there are."""
+
+    def on_others(what: Callable[[], None]) -> None:
+        intake.on_reader(what, _PATIENCE_SECONDS)
+        if kernel is not None:
+            kernel.errand(what, _PATIENCE_SECONDS)
+
     # Kerberos tickets are had by running kinit.
     kafkas = [dict(sink.librdkafka) for sink in config.sinks.values() if isinstance(sink, KafkaSettings)]
     may_run = any("GSSAPI" in (each.get("sasl.mechanism"), each.get("sasl.mechanisms")) for each in kafkas)
     try:
         no_new_privileges()
-        intake.on_reader(no_new_privileges, _PATIENCE_SECONDS)
+        on_others(no_new_privileges)
     except OSError as error:
         log.warning("new privileges cannot be given up", why=error.strerror)
         return
     try:
-        rules = Landlock(writable(config), may_run=may_run)
+        rules = Landlock(writable(config), _ports(config), may_run=may_run)
     except OSError as error:
         log.info("no Landlock", why=error.strerror or str(error))
     else:
         try:
             rules.restrict()
-            intake.on_reader(rules.restrict, _PATIENCE_SECONDS)
+            on_others(rules.restrict)
             rights.landlock, rights.folders = rules.version, writable(config)
         except OSError as error:
             log.warning("Landlock does not hold", why=error.strerror)

@@ -28,6 +28,7 @@ from audisp_pyaudit.privileges import Rights, writable
 from audisp_pyaudit.sink_settings import KafkaSettings, QueuedSettings, SinkSettings
 from audisp_pyaudit.sinks.base import Sink
 from audisp_pyaudit.sinks.kafka import refusal
+from audisp_pyaudit.status import Reporter
 
 # What a process has for its life: rights that it has given up, files that it holds locks on.
 _FOR_LIFE = (
@@ -36,6 +37,7 @@ _FOR_LIFE = (
     ("state", "path"),
     ("queue", "mode"),
     ("queue", "path"),
+    ("metrics", "kernel"),
 )
 
 
@@ -57,6 +59,7 @@ class Running:
     start_ms: int
     lookup: Lookup
     rights: Rights
+    reporter: Reporter
 
 
 class Reload:
@@ -145,6 +148,7 @@ class Reload:
             self._change_names(wanted=new.decode.names)
         self._change_queue(old, new)
         self._change_sinks(old, new)
+        self._change_metrics(old, new)
 
     def _change_engine(self, old: Config, new: Config) -> None:
         """What it holds goes on under the new rules; what it has given goes where the old ones said."""
@@ -208,6 +212,16 @@ class Reload:
                 running.outlets.add(self._sink(name))
             elif settings != old.sinks[name] or _reads_files(settings):
                 running.outlets.replace(self._sink(name))
+
+    def _change_metrics(self, old: Config, new: Config) -> None:
+        reporter = self._running.reporter
+        reporter.about = replace(reporter.about, host=self._running.host.name, config=new.source)
+        publisher = reporter.publisher
+        if replace(old.metrics, status="") != replace(new.metrics, status=""):
+            publisher = parts.make_exporter(new.metrics)
+            if publisher is not None:
+                publisher.start()
+        reporter.change(new.metrics.status, publisher)
 
     def _remove(self, name: str) -> None:
         self._running.outlets.remove(name)

@@ -99,13 +99,15 @@ def on_debian(tmp_path: Path) -> tuple[str, ...]:
     path = f"import sys; sys.path.insert(0, {str(tmp_path / 'lib')!r}); "
     python = ("/usr/bin/python3", "-I", "-c")
     tried = subprocess.run(
-        [*python, "import confluent_kafka as it, msgpack, structlog; print(it.__file__, it.__version__)"],
+        [*python, "import confluent_kafka as it, msgpack, prometheus_client, structlog; print(it.__file__)"],
         capture_output=True,
         text=True,
         check=False,
     )
     if tried.returncode or not tried.stdout.startswith("/usr/lib/python3/"):
-        why = f"Debian's python3-confluent-kafka, -msgpack and -structlog are not installed: {tried.stderr[-200:]}"
+        why = (
+            f"Debian's own confluent-kafka, msgpack, prometheus-client, structlog are not there: {tried.stderr[-200:]}"
+        )
         assert not os.environ.get("CI"), why
         pytest.skip(why)
     return (*python, path + "from audisp_pyaudit.__main__ import main; main()")
@@ -114,10 +116,15 @@ def on_debian(tmp_path: Path) -> tuple[str, ...]:
 def test_the_libraries_of_the_distribution_will_do(
     start: Start, broker: Broker, make_records: Records, tmp_path: Path, on_debian: tuple[str, ...]
 ) -> None:
-    """A deb that depends on Debian 12's confluent-kafka 1.7.0 delivers all the same, also when the broker restarts."""
+    """A deb that depends on Debian 12's confluent-kafka 1.7.0 delivers all the same, also when the broker restarts.
+
+    Its prometheus-client 0.16 makes the same metrics.
+    """
     broker.restart_or_skip()
     broker.make_topic("debian")
-    plugin = start(config(tmp_path, broker.bootstrap, "debian"), command=on_debian)
+    told = tmp_path / "a.prom"
+    metrics = f'[metrics]\nstatus = ""\ntextfile = "{told}"\n'
+    plugin = start(config(tmp_path, broker.bootstrap, "debian") + metrics, command=on_debian)
     plugin.stdin.sendall(make_records(1, 100))
     assert len(broker.messages("debian", 100)) == 100
     broker.stop()
@@ -126,5 +133,6 @@ def test_the_libraries_of_the_distribution_will_do(
     found = broker.messages("debian", 200)
     plugin.end()
     assert plugin.sink("topic")["delivered"] == plugin.sink("topic")["offered"]
+    assert 'audisp_pyaudit_sink_events_total{result="delivered",sink="topic"} 200.0' in told.read_text().splitlines()
     assert distinct(serials(found)) == list(range(1, 201))
     assert dict(found[0].headers())["content-type"] == b"application/json"

@@ -276,7 +276,7 @@ def test_any_bytes(start: Start, tmp_path: Path, garbage: bytes) -> None:
 def test_a_name_service_that_hangs(tmp_path: Path) -> None:
     """With the real engine: names that never come cost 20 ms and the names; every event is published."""
     config = tmp_path / "a.toml"
-    config.write_text(f'[state]\npath = ""\n{file_sink(tmp_path / "out.json")}')
+    config.write_text(f'[state]\npath = ""\n[metrics]\nstatus = ""\n{file_sink(tmp_path / "out.json")}')
     reader, writer = os.pipe()
     wake = WakeUp()
     intake = Intake(reader, wake)

@@ -47,7 +47,7 @@ def topic(bootstrap: str, name: str, more: str = "") -> str:
 def reload(plugin: Any, text: str, expected: str = "configuration reloaded") -> None:  # noqa: ANN401  # a `Plugin`
     """Change the file and send SIGHUP; the plugin says what it made of it."""
     plugin.wait_for("reading")
-    plugin.config.write_text(text)
+    plugin.configure(text)
     told = plugin.log.read_text().count(expected)
     plugin.process.send_signal(signal.SIGHUP)
     plugin.until(lambda: plugin.log.read_text().count(expected) > told, expected)

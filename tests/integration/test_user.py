@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
 from tests.plugin import Plugin
+from tests.status import status_of
 
 UID, GID, SIEM = 61990, 61991, 61992
 ROOT = Path(__file__).resolve().parents[2]
-Start = Callable[[str], Plugin]
+Start = Callable[..., Plugin]
 Records = Callable[..., bytes]
 # With users of its own, in a mount namespace of its own; and our tree where every user may look.
 _NAMESPACE = """
@@ -30,7 +32,19 @@ mount --rbind "$2" "$1/tree"
 shift 2
 exec "$@"
 """
-_RUN = "import sys; sys.path[:0] = {paths!r}; from audisp_pyaudit.__main__ import main; main()"
+_RUN = "import sys; sys.path[:0] = {paths!r}; {first}from audisp_pyaudit.__main__ import main; main()"
+# Never the real socket: a stand-in for the kernel, that says what it is asked by.
+_FAKE_KERNEL = (
+    "from audisp_pyaudit import kernel_audit; import socket, struct\n"
+    "def connect():\n"
+    "    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+    "    connect.asked += 1\n"
+    "    theirs.send(struct.pack('=IHHII8I', 48, 1000, 0, connect.asked, 0, 0, 1, 0, 0, 0, 64, 5, 7))\n"
+    "    connect.theirs = theirs\n"
+    "    return ours\n"
+    "connect.asked = 0\n"
+    "kernel_audit.audit_socket = connect\n"
+)
 
 
 @pytest.fixture
@@ -59,12 +73,12 @@ def start(folder: Path) -> Iterator[Start]:
     """Starts plugins there."""
     plugins: list[Plugin] = []
 
-    def start(config: str) -> Plugin:
+    def start(config: str, first: str = "") -> Plugin:
         tree = folder / "tree"
         inside = [
             tree / Path(each).relative_to(ROOT) if ROOT in Path(each).parents else each for each in sys.path if each
         ]
-        code = _RUN.format(paths=[str(tree / "src"), *map(str, inside)])
+        code = _RUN.format(paths=[str(tree / "src"), *map(str, inside)], first=first and f"\n{first}")
         head = f'[host]\nname = "web-1"\nid = "{"0" * 32}"\n[state]\npath = "{folder}/state/engine.state"\n'
         plugins.append(
             Plugin(
@@ -116,6 +130,39 @@ def test_no_thread_keeps_a_right(start: Start, folder: Path, make_records: Recor
     assert plugin.sink("topic")["queued"] == 10
     # What belongs to root can no longer be replaced by the plugin: a configuration, say.
     assert (folder / "state" / "engine.state").stat().st_uid == UID
+
+
+def test_one_thread_keeps_one_right_where_the_kernel_is_asked(
+    start: Start, folder: Path, make_records: Records
+) -> None:
+    """With `kernel = true` the thread that asks may ask, and do nothing else; all others have no right at all.
+
+    Metrics are written and served by a user who may do that, from within the sandbox.
+    """
+    (folder / "node").mkdir()
+    os.chown(folder / "node", UID, GID)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    plugin = start(
+        f'[metrics]\nstatus = "{folder}/status/status.json"\ntextfile = "{folder}/node/a.prom"\n'
+        f'listen = "127.0.0.1:{port}"\nkernel = true\n'
+        f'[sinks.events]\ntype = "file"\npath = "{folder}/log/f"\n',
+        _FAKE_KERNEL,
+    )
+    plugin.until((folder / "node" / "a.prom").exists, "metrics are written")
+    plugin.until(lambda: status_of(plugin)["kernel"], "the kernel answers")
+    plugin.stdin.sendall(make_records(1, 10))
+    found = threads(plugin)
+    capable = [each for each in found if int(each["CapPrm"], 16) or int(each["CapEff"], 16)]
+    assert [(each["CapPrm"], each["CapEff"]) for each in capable] == [(f"{1 << 30:016x}",) * 2]
+    for each in found:
+        assert each["Uid"].split() == [str(UID)] * 4
+        assert (each["NoNewPrivs"], each["Seccomp"]) == ("1", "2")
+    assert status_of(plugin)["kernel"]["lost"] == 5
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+        assert b"audisp_pyaudit_kernel_backlog 7.0" in answer.read().splitlines()
+    plugin.end()
+    assert (folder / "status" / "status.json").stat().st_uid == UID
 
 
 def test_a_reload_without_root(start: Start, folder: Path, make_records: Records) -> None:

@@ -1,6 +1,8 @@
 """Building the pipeline: what cannot be had is done without."""
 
+import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from audisp_pyaudit import assembly, config, last_good
 from audisp_pyaudit.delivery.held import HOLD
 from audisp_pyaudit.intake import Intake
+from audisp_pyaudit.metrics_settings import Metrics
 from audisp_pyaudit.plugin import Arguments
 from audisp_pyaudit.signals import WakeUp
 from audisp_pyaudit.sink_settings import UnixSettings
@@ -35,21 +38,25 @@ def intake() -> Iterator[Intake]:
 
 @pytest.fixture
 def defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The default socket and state in a folder of the test's own; no configuration in /etc."""
+    """The default socket, state and status in a folder of the test's own; no configuration in /etc."""
     monkeypatch.setattr(config, "CONFIG_PATH", str(tmp_path / "none.toml"))
     sinks = {"events": UnixSettings(path=str(tmp_path / "events.sock"))}
     monkeypatch.setattr(config, "DEFAULT_SINKS", sinks)
     monkeypatch.setattr(last_good, "DEFAULT_SINKS", sinks)
-    for cls, path in ((config.State, "engine.state"), (config.Queue, "spool")):
-        monkeypatch.setattr(cls, "__init__", _with_path(cls, str(tmp_path / path)))
+    for cls, key, path in (
+        (config.State, "path", "engine.state"),
+        (config.Queue, "path", "spool"),
+        (Metrics, "status", "status.json"),
+    ):
+        monkeypatch.setattr(cls, "__init__", _with(cls, key, str(tmp_path / path)))
     return tmp_path
 
 
-def _with_path(cls: Any, path: str) -> Callable[..., None]:  # noqa: ANN401  # a class of settings
+def _with(cls: Any, key: str, path: str) -> Callable[..., None]:  # noqa: ANN401  # a class of settings
     real = cls.__init__
 
     def init(self: Any, **more: Any) -> None:  # noqa: ANN401  # settings
-        real(self, **{"path": path, **more})
+        real(self, **{key: path, **more})
 
     return init
 
@@ -69,6 +76,8 @@ def test_every_kind_of_sink(intake: Intake, fake_engine: Any, tmp_path: Path) ->
 path = ""
 [limits]
 intake_bytes = 2000000
+[metrics]
+status = ""
 [sinks.one]
 type = "stdout"
 [sinks.two]
@@ -89,6 +98,56 @@ path = "{tmp_path}/spool"
     assert intake.limit == 2_000_000
     assert running.config.source == str(file)
     pipeline.finish(name_wait=0, drain=0)
+
+
+def test_what_is_told_of_it(
+    intake: Intake,
+    fake_engine: Any,  # noqa: ANN401  # a stand-in
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Status, metrics and the kernel's counters are those that the configuration asks for."""
+
+    class Kernel:
+        trouble = "a stand-in: the kernel was not asked"
+
+        def start(self) -> None: ...
+
+        def errand(self, what: Any, seconds: float) -> None: ...  # noqa: ANN401
+
+        def go(self) -> None: ...
+
+        def latest(self) -> None: ...
+
+    monkeypatch.setattr(assembly, "KernelAudit", Kernel)
+    file = tmp_path / "a.toml"
+    file.write_text(
+        f"""
+[host]
+name = "web-1"
+[state]
+path = ""
+[metrics]
+status = "{tmp_path}/status.json"
+textfile = "{tmp_path}/a.prom"
+kernel = true
+[sinks.out]
+type = "file"
+path = "{tmp_path}/x"
+"""
+    )
+    pipeline = built(intake, fake_engine, str(file))[0]
+    pipeline.run()
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "a.prom").exists():
+        assert time.monotonic() < deadline, "no metrics"
+        time.sleep(0.01)
+    pipeline.finish(name_wait=0, drain=0)
+    status = json.loads((tmp_path / "status.json").read_bytes())
+    assert (status["host"], status["config"]["file"], status["started"]) == ("web-1", str(file), 0.001)
+    assert status["sinks"]["out"]["type"] == "file"
+    assert status["kernel_trouble"] == Kernel.trouble
+    assert not status["running"]
 
 
 def test_a_wrong_configuration_does_not_stop_it(

@@ -75,7 +75,7 @@ def test_annotated_file_has_every_key() -> None:
     import tomllib  # noqa: PLC0415  # here only
 
     table = tomllib.loads(uncommented(""))
-    for name in ("host", "decode", "limits", "timing", "state", "queue"):
+    for name in ("host", "decode", "limits", "timing", "state", "queue", "metrics"):
         section = getattr(Config(), name)
         assert list(table[name]) == [field.name for field in dataclasses.fields(section)], name
     everything = tomllib.loads(uncommented(">?"))

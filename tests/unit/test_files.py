@@ -16,6 +16,13 @@ def test_the_new_one_is_whole_and_nobody_elses(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
+def test_others_may_read_what_is_meant_for_them(tmp_path: Path) -> None:
+    """A mode that is wider is that of the new file from the first moment; the inode tells it from all others."""
+    inode = replace_file(tmp_path / "file", b"one", 0o644)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "file").stat().st_ino == inode
+
+
 def test_what_fails_leaves_no_litter(tmp_path: Path) -> None:
     """A full or wrong place does not fill up with beginnings of files."""
     (tmp_path / "folder").mkdir()

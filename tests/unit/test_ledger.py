@@ -1,5 +1,6 @@
 """The ledger adds up, or says that it does not."""
 
+import json
 from collections import Counter
 from dataclasses import replace
 
@@ -31,6 +32,19 @@ def test_a_ledger_that_closes() -> None:
         "sink a: offered 4 = delivered 1 + filtered 1 + queued 1 + lost 1 (ENOSPC 1)",
         "ledger closed",
     ]
+
+
+def test_it_can_be_written_and_read_back() -> None:
+    """Whoever reads a status has the same ledger, to the last number; a copy, that does not change any more."""
+    sink = replace(SINK, lost=Counter(ENOSPC=1), peers={"a": "UP"})
+    ledger = Ledger(ENGINE, Dropped(5, 500), frames=4, notices=1, sinks={"a": sink})
+    written = json.loads(json.dumps(ledger.as_dict()))
+    assert written["closed"]
+    assert written["intake_full"] == {"records": 5, "bytes": 500}
+    assert Ledger.from_dict(written) == ledger
+    found = ledger.as_dict()
+    sink.lost["slow"] += 1
+    assert found["sinks"]["a"]["lost"] == {"ENOSPC": 1}
 
 
 def test_a_record_that_is_nowhere() -> None:

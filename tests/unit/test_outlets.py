@@ -14,6 +14,8 @@ from audisp_pyaudit.sinks.base import Sink, SinkStats
 class CountingSink:
     """Counts what it gets."""
 
+    type = "counting"
+
     def __init__(self, name: str = "one") -> None:
         self.name = name
         self.trouble = ""
@@ -38,6 +40,10 @@ class CountingSink:
     def stats(self) -> SinkStats:
         """All delivered."""
         return SinkStats(frames=self.count, offered=self.count, delivered=self.count)
+
+    def oldest_ms(self) -> int | None:
+        """Nothing waits."""
+        return None
 
 
 def frames(count: int) -> Frames:

@@ -25,6 +25,7 @@ from audisp_pyaudit.pipeline import Pipeline, Wrong
 from audisp_pyaudit.signals import WakeUp
 from audisp_pyaudit.sinks.base import SinkStats
 from audisp_pyaudit.state import StateLock
+from audisp_pyaudit.status import Parts
 from tests.memory_log import MemoryLog
 
 Eventually = Callable[..., None]
@@ -32,6 +33,8 @@ Eventually = Callable[..., None]
 
 class MemorySink:
     """A sink that keeps what it gets."""
+
+    type = "memory"
 
     def __init__(self, name: str = "memory") -> None:
         self.name = name
@@ -58,6 +61,10 @@ class MemorySink:
         stats = SinkStats(frames=count, offered=count, delivered=count - self.lost, refused=self.refused)
         stats.lost["ENOSPC"] = self.lost
         return stats
+
+    def oldest_ms(self) -> int | None:
+        """Nothing waits."""
+        return None
 
     @property
     def texts(self) -> list[str]:
@@ -86,6 +93,7 @@ class Bench:
         problems: tuple[str, ...] = (),
         hang_seconds: float = 5,
         state_lock: StateLock | None = None,
+        reporter: Any = None,  # noqa: ANN401  # a stand-in
     ) -> Pipeline:
         """Run intake and pipeline."""
         names = None if lookup is None else NameLookup(self.intake.knock, lookup, hang_seconds)
@@ -99,6 +107,7 @@ class Bench:
             state_path=str(self.folder / "engine.state"),
             state_lock=state_lock,
             problems=[Wrong(each, "configuration is wrong") for each in problems],
+            reporter=reporter,
         )
 
         def work() -> None:
@@ -293,6 +302,37 @@ def test_a_wrong_configuration_is_said_again(bench: Bench, eventually: Eventuall
     bench.start(problems=("a.toml:1: x: unknown key",))
     eventually(lambda: bench.log.has("a.toml:1: x: unknown key"), "said")
     bench.end()
+
+
+class Listener:
+    """Who hears where everything stands."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[Parts, bool]] = []
+
+    def report(self, parts: Parts, *, last: bool) -> None:
+        """Keep it."""
+        self.heard.append((parts, last))
+
+
+@pytest.mark.usefixtures("hurried")
+def test_where_everything_stands_is_said(bench: Bench, eventually: Eventually) -> None:
+    """At the start, again and again, and at the end with the very ledger that is returned."""
+    listener = Listener()
+    bench.start(problems=("wrong",), reporter=listener)
+    eventually(lambda: len(listener.heard) > 2)
+    assert not any(last for _, last in listener.heard)
+    first = listener.heard[0][0]
+    assert (first.ledger.frames, first.problems, first.level) == (0, ["wrong"], None)
+    assert first.meanwhile == "configuration is wrong"
+    assert first.intake_limit == bench.intake.limit
+    bench.write(b"one\ntwo\n")
+    eventually(lambda: listener.heard[-1][0].ledger.frames == 2)
+    assert list(listener.heard[-1][0].sinks) == [bench.sink]
+    ledger = bench.end()
+    assert [last for _, last in listener.heard].count(True) == 1
+    assert listener.heard[-1] == (listener.heard[-1][0], True)
+    assert listener.heard[-1][0].ledger is ledger
 
 
 @pytest.mark.usefixtures("hurried")

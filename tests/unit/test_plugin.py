@@ -51,7 +51,9 @@ def test_a_bug_ends_the_process_with_its_own_code(
 @pytest.mark.parametrize("redirected", ["2>/dev/full", ">&- 2>&-", "2>&-"])
 def test_the_work_does_not_depend_on_standard_error(tmp_path: Path, redirected: str) -> None:
     """A log or a ledger that nobody can read is no failure: the events are where they belong."""
-    (tmp_path / "a.toml").write_text(f'[state]\npath = ""\n[sinks.a]\ntype = "file"\npath = "{tmp_path}/out"\n')
+    (tmp_path / "a.toml").write_text(
+        f'[state]\npath = ""\n[metrics]\nstatus = ""\n[sinks.a]\ntype = "file"\npath = "{tmp_path}/out"\n'
+    )
     command = f"exec {sys.executable} -m audisp_pyaudit --config {tmp_path}/a.toml --print-ledger {redirected}"
     record = b"type=USER_LOGIN msg=audit(1700000000.1:1): pid=1 uid=0\n"
     assert subprocess.run(["/bin/sh", "-c", command], input=record, check=False).returncode == 0
@@ -60,7 +62,9 @@ def test_the_work_does_not_depend_on_standard_error(tmp_path: Path, redirected: 
 
 def test_a_log_that_nobody_reads_stops_nothing(tmp_path: Path) -> None:
     """Whoever should read the log hangs: events are still published, and the end of the input is still the end."""
-    (tmp_path / "a.toml").write_text(f'[state]\npath = ""\n[sinks.a]\ntype = "file"\npath = "{tmp_path}/out"\n')
+    (tmp_path / "a.toml").write_text(
+        f'[state]\npath = ""\n[metrics]\nstatus = ""\n[sinks.a]\ntype = "file"\npath = "{tmp_path}/out"\n'
+    )
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     with contextlib.suppress(BlockingIOError):

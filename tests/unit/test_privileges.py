@@ -3,8 +3,9 @@
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -13,6 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not i
 from audisp_pyaudit import privileges
 from audisp_pyaudit.config import Config, Privileges, Queue, State
 from audisp_pyaudit.intake import Intake
+from audisp_pyaudit.kernel_audit import KernelAudit
+from audisp_pyaudit.metrics_settings import Metrics
 from audisp_pyaudit.signals import WakeUp
 from audisp_pyaudit.sink_settings import FileSettings, KafkaSettings, SinkSettings, UnixSettings
 from audisp_pyaudit.users import User
@@ -40,6 +43,7 @@ def config(folder: Path, *, sandbox: bool = True, user: str = "", **more: object
         privileges=Privileges(user, sandbox),
         state=State(f"{folder}/state/engine.state"),
         queue=Queue(path=f"{folder}/var/spool"),
+        metrics=Metrics(status=f"{folder}/told/status.json"),
         sinks={
             "a": UnixSettings(path=f"{folder}/run/s"),
             "b": FileSettings(path=f"{folder}/log/f"),
@@ -57,6 +61,7 @@ def test_where_files_are_made(tmp_path: Path) -> None:
         f"{tmp_path}/var/spool": 0o700,
         f"{tmp_path}/run": 0o755,
         f"{tmp_path}/log": 0o700,
+        f"{tmp_path}/told": 0o755,
     }
 
 
@@ -67,7 +72,11 @@ def test_where_the_sandbox_lets_it_write() -> None:
         "b": UnixSettings(path="/run/b/c/s"),
         "c": FileSettings(path="/srv/f"),
     }
-    assert privileges.writable(Config(sinks=sinks)) == {
+    metrics = Metrics(status="/run/d/status.json", textfile="/var/lib/node/exporter/a.prom", listen="unix:///run/e/f/s")
+    assert privileges.writable(Config(sinks=sinks, metrics=metrics)) == {
+        "/run/d",
+        "/run/e/f",
+        "/var/lib/node",
         "/run/a",
         "/run/b/c",
         "/srv",
@@ -155,3 +164,67 @@ def test_kerberos_may_run_kinit(
     wanted = Config(privileges=Privileges(""), state=State(""), queue=Queue(mode="lossy"), sinks={"k": kafka})
     assert privileges.give_up(wanted, None, intake, MemoryLog()).seccomp
     assert asked == [expected, expected]
+
+
+def test_where_metrics_are_asked_for(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox lets the plugin listen on the one port that the configuration names, and on no other."""
+    asked: list[list[int]] = []
+
+    def missing(_folders: object, ports: list[int], **_more: object) -> None:
+        asked.append(ports)
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(privileges, "no_new_privileges", lambda: None)
+    monkeypatch.setattr(privileges, "Landlock", missing)
+    monkeypatch.setattr(privileges, "refuse_syscalls", lambda **_more: True)
+    for listen in ("127.0.0.1:9751", "[::1]:9752", "unix:///run/a/s", ""):
+        wanted = Config(privileges=Privileges(""), state=State(""), metrics=Metrics(status="", listen=listen))
+        privileges.give_up(wanted, None, intake, MemoryLog())
+    assert asked == [[9751], [9752], [], []]
+
+
+def test_the_kernels_thread_is_shut_in_like_all_others(
+    tmp_path: Path, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps one capability, before it asks anything; what it cannot keep is told."""
+    done: list[tuple[str, str]] = []
+
+    def note(what: str) -> Callable[..., None]:
+        return lambda *more: done.append((what + str(list(more)), threading.current_thread().name))
+
+    for name in ("keep_capabilities", "no_new_privileges", "set_capabilities", "_become"):
+        monkeypatch.setattr(privileges, name, note(name))
+    monkeypatch.setattr(privileges, "refuse_syscalls", lambda **_more: True)
+    monkeypatch.setattr(privileges, "Landlock", lambda *_more, **_options: FakeLandlock(note("restrict")))
+    kernel = KernelAudit(no_socket, every=60)
+    log = MemoryLog()
+    rights = privileges.give_up(config(tmp_path), User("x", 1234, 1235), intake, log, kernel)
+    assert rights.landlock == 4
+    mine = [what for what, thread in done if thread == "kernel audit"]
+    assert mine == ["keep_capabilities[]", "set_capabilities[30]", "no_new_privileges[]", "restrict[]"]
+    assert [what.partition("[")[0] for what, _ in done][:3] == ["keep_capabilities", "_become", "set_capabilities"]
+
+    def refused(*_more: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(privileges, "set_capabilities", refused)
+    other = KernelAudit(no_socket, every=60)
+    privileges.give_up(config(tmp_path), User("x", 1234, 1235), intake, log, other)
+    assert log.has("the kernel's counters cannot be had")
+
+
+def no_socket() -> NoReturn:
+    """The kernel is not asked here."""
+    raise OSError(1, "not in a test")
+
+
+class FakeLandlock:
+    """Rules that are noted."""
+
+    version = 4
+
+    def __init__(self, restrict: Callable[..., None]) -> None:
+        self.restrict = restrict
+
+    def close(self) -> None:
+        """Nothing to do."""

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from audisp_pyaudit.framing import FrameList
+from audisp_pyaudit.latency import BOUNDS_MS
+from audisp_pyaudit.notices import NoticeFrame, timestamp_of
 from audisp_pyaudit.sink_settings import FileSettings
 from audisp_pyaudit.sinks import file as module
 from audisp_pyaudit.sinks.file import FileSink
@@ -39,6 +41,20 @@ def test_frames_are_appended(tmp_path: Path, frames: Make) -> None:
         sink.close(0)
     assert path.read_bytes() == b"".join(frames(text)[0].json + b"\n" for text in ("a", "b"))  # type: ignore[operator]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_how_long_events_took(tmp_path: Path) -> None:
+    """What was written counts in the histogram, what a full disk lost does not; nothing waits here."""
+    sink = sink_for(tmp_path / "events.json")
+    now = time.time_ns() // 1_000_000
+    sink.deliver(FrameList([NoticeFrame({"event": {"id": "a"}, "@timestamp": timestamp_of(now - 150)})] * 3))
+    assert sink.stats().latency.counts[BOUNDS_MS.index(200) :][:1] == [3]
+    full = sink_for(Path("/dev/full"))
+    full.deliver(FrameList([NoticeFrame({"event": {"id": "a"}, "@timestamp": timestamp_of(now)})]))
+    assert sum(full.stats().latency.counts) == 0
+    assert (sink.oldest_ms(), sink.type) == (None, "file")
+    sink.close(0)
+    full.close(0)
 
 
 def test_mode_is_configurable(tmp_path: Path) -> None:

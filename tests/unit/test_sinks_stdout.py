@@ -23,6 +23,8 @@ def test_routed_frames_appear(frames: Make) -> None:
     os.close(reader)
     stats = sink.stats()
     assert (stats.frames, stats.offered, stats.delivered, stats.filtered) == (2, 2, 1, 1)
+    assert sum(sink.stats().latency.counts) == 1
+    assert (sink.oldest_ms(), sink.type) == (None, "stdout")
     assert stats.closed
 
 

@@ -54,6 +54,28 @@ def test_who_falls_behind_is_told_where() -> None:
     assert stats.closed
 
 
+def test_how_long_events_took_to_be_read() -> None:
+    """An event counts when its last byte is gone; the oldest that waits is known; a notice is none."""
+    queue, stats = subscriber(20)
+    latency = stats.latency
+    assert queue.oldest_ms is None
+    queue.offer(b"aaaa\nbbbb\n", 2, [1000, 2000])
+    queue.offer(b"cccc\n", 1, [3000])
+    assert queue.oldest_ms == 1000
+    read(queue, 9)
+    assert sum(latency.counts) == 0
+    read(queue, 1)
+    assert [sum(latency.counts), queue.oldest_ms] == [2, 3000]
+    queue.offer(b"dddd\neeee\nffff\ngggg\nhhhh\n", 5, [4000])
+    read(queue, 200)
+    assert sum(latency.counts) == stats.delivered
+    queue.offer(b"iiii\njjjj\n", 2, [5000])
+    read(queue, 6)
+    queue.leave("left")
+    assert sum(latency.counts) == stats.delivered
+    assert queue.oldest_ms is None
+
+
 def test_an_event_larger_than_all_the_room() -> None:
     """A reader that keeps up gets every event, however large, and what comes before and after it in one go."""
     queue, stats = subscriber(10)

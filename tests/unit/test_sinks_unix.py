@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from audisp_pyaudit.framing import FrameList
-from audisp_pyaudit.notices import Notices
+from audisp_pyaudit.latency import BOUNDS_MS
+from audisp_pyaudit.notices import NoticeFrame, Notices, timestamp_of
 from audisp_pyaudit.packing import unpack
 from audisp_pyaudit.sink_settings import UnixSettings
 from audisp_pyaudit.sinks import unix as module
@@ -108,6 +109,22 @@ def test_msgpack_has_lengths(bench: Bench, frames: Make) -> None:
     length = struct.unpack_from(">I", stream)[0]
     document = unpack(stream[4 : 4 + length])
     assert document == {"event": {"id": "a"}, "text": "a"}
+
+
+def test_how_long_events_took(bench: Bench, eventually: Eventually) -> None:
+    """What a subscriber has taken counts in the histogram; the oldest event that it has not taken is known."""
+    sink = bench.sink()
+    client = bench.subscribe(sink, receive_buffer=4096)
+    time_ms = time.time_ns() // 1_000_000 - 60_000
+    document = {"event": {"id": "a"}, "@timestamp": timestamp_of(time_ms), "pad": "x" * 10_000}
+    for _ in range(100):
+        sink.deliver(FrameList([NoticeFrame(document)]))
+    eventually(lambda: sink.oldest_ms() == time_ms)
+    while sink.stats().queued:
+        client.recv(65536)
+    eventually(lambda: sum(sink.stats().latency.counts) == 100)
+    assert sink.stats().latency.counts[BOUNDS_MS.index(100_000)] == 100
+    assert sink.oldest_ms() is None
 
 
 def test_nobody_listens(bench: Bench, frames: Make) -> None:

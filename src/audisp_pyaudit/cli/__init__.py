@@ -1,6 +1,6 @@
 """The command line: one command a file. Each says what is wrong in a sentence and exits with a documented code.
 
-Exit codes: 0 done, 1 something could not be read or is wrong, 2 used in a way that makes no sense.
+Exit codes: 0 done, 1 something could not be read or is wrong, 2 used in a way that makes no sense. `status` also has 3.
 """
 
 import click
@@ -8,6 +8,7 @@ import click
 from audisp_pyaudit import __version__
 from audisp_pyaudit.cli.check import check_config
 from audisp_pyaudit.cli.decode import decode as decode_command
+from audisp_pyaudit.cli.status import status as status_command
 from audisp_pyaudit.cli.tail import tail as tail_command
 from audisp_pyaudit.plugin import Arguments, run
 
@@ -31,3 +32,4 @@ def cli(context: click.Context, config: str | None, print_ledger: bool) -> None:
 cli.add_command(decode_command)
 cli.add_command(check_config)
 cli.add_command(tail_command)
+cli.add_command(status_command)

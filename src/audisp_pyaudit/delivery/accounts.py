@@ -52,7 +52,7 @@ class Accounts:
     def counts(self, name: str) -> Counts:
         """A copy of a sink's ledger."""
         counts = self._cursors[name].counts if name in self._cursors else self._gone[name]
-        return dataclasses.replace(counts, lost=counts.lost.copy())
+        return dataclasses.replace(counts, lost=counts.lost.copy(), latency=counts.latency.copy())
 
     def add(self, cursor: Cursor) -> None:
         """A sink comes; the ledger of one that had its name goes on."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from audisp_pyaudit._engine import Frames
+from audisp_pyaudit.latency import Latency
 
 # A cursor's file has some hundred bytes; this only keeps a wrong file from filling the memory.
 _MAX_BYTES = 1024 * 1024
@@ -71,6 +72,7 @@ class Counts:
     delivered: int = 0
     filtered: int = 0
     lost: Counter[str] = field(default_factory=Counter)
+    latency: Latency = field(default_factory=Latency, compare=False)  # of those delivered
 
     @property
     def queued(self) -> int:

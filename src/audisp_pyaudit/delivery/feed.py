@@ -13,6 +13,7 @@ from itertools import groupby
 from audisp_pyaudit._engine import Frame as EngineFrame
 from audisp_pyaudit._engine import Frames as EngineFrames
 from audisp_pyaudit.delivery.accounts import Lost
+from audisp_pyaudit.delivery.level import Level
 from audisp_pyaudit.delivery.queue import Queue
 from audisp_pyaudit.framing import Frame, Frames
 from audisp_pyaudit.logs import Log
@@ -64,6 +65,10 @@ class Feed:
     def blocked(self) -> bool:
         """Whether nothing more should come, since it would be lost."""
         return self._queue.blocked
+
+    def level(self) -> Level:
+        """How full the queue is."""
+        return self._queue.level()
 
     def commit_if_due(self) -> None:
         """Commit what has waited for long enough."""

@@ -20,10 +20,12 @@ from audisp_pyaudit.delivery.accounts import Accounts, Lost
 from audisp_pyaudit.delivery.cursor import Counts, Cursor, Position, Slice
 from audisp_pyaudit.delivery.generation import GenerationReader, Missing
 from audisp_pyaudit.delivery.held import bit_of
+from audisp_pyaudit.delivery.level import Level, OldestOnDisk, Place, first_waiting, level_of
 from audisp_pyaudit.delivery.ring import Commit, Ring
 from audisp_pyaudit.delivery.segment import Damage
 from audisp_pyaudit.delivery.spool import Spool, SpoolSettings, Unclean
 from audisp_pyaudit.delivery.store import Store
+from audisp_pyaudit.latency import chosen
 
 # Past so many they may be told a second time; a disk with more has other troubles.
 _MAX_KNOWN_DAMAGES = 1000
@@ -65,6 +67,7 @@ class Queue:
         self._store = Store(open_spool, ledger, self._ring, self._accounts, self._changed, settings.retry_seconds)
         self._store.before_reclaim = self._set_aside
         self._readers: dict[str, GenerationReader] = {}
+        self._oldest_on_disk = OldestOnDisk()
         self._pending: list[Frames] = []
         self._pending_bytes = 0
         self._pending_since = 0.0
@@ -198,8 +201,14 @@ class Queue:
             if self._closed:  # what was not known by then is not delivered: it is lost, or comes again
                 return
             cursor = self._accounts[name]
+            delivered = 0
             for part, index in which:
-                cursor.counts.delivered += part.acknowledge(index)
+                delivered += part.acknowledge(index)
+            if delivered:
+                cursor.counts.delivered += delivered
+                looked_at = (which[each] for each in chosen(len(which)))
+                times = [part.frames[part.wanted[index]].time_ms for part, index in looked_at]
+                cursor.counts.latency.note(times, delivered)
             cursor.settle()
 
     def give_up(self, name: str, part: Slice, index: int, reason: str) -> None:
@@ -328,6 +337,23 @@ class Queue:
         """A copy of a sink's ledger."""
         with self._changed:
             return self._accounts.counts(name)
+
+    def oldest_ms(self, name: str) -> int | None:
+        """The time of the oldest event that a sink does not have yet, about; None if it has all, or nobody knows."""
+        with self._changed:
+            cursor = self._accounts[name]
+            if not cursor.counts.queued:
+                return None
+            commit = None if cursor.in_flight else self._in_memory(cursor)
+            place = Place(cursor.read, cursor.epoch)
+            if cursor.in_flight or commit is not None:
+                return first_waiting(cursor, commit)
+        return self._oldest_on_disk.find(name, place, self._store.spool)
+
+    def level(self) -> Level:
+        """How full it is."""
+        with self._changed:
+            return level_of(self._store, self._ring, self._pending_bytes)
 
     def losses(self) -> list[Lost]:
         """What was lost since the last call."""

@@ -2,11 +2,12 @@
 
 import errno
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from audisp_pyaudit.errors import SinkError
 from audisp_pyaudit.framing import Frames
+from audisp_pyaudit.latency import Latency
 
 # The longest a sink may keep the pipeline waiting for a reader that does not read.
 MAX_WAIT_SECONDS = 0.1
@@ -28,6 +29,7 @@ class SinkStats:
         denied: subscribers that were hung up on because they may not listen.
         peers: whom it talks to, and their states in words.
         absent: frames that were published while there was no such sink, before or after a change of the configuration.
+        latency: how long those delivered took.
     """
 
     frames: int = 0
@@ -41,10 +43,11 @@ class SinkStats:
     cut: int = 0
     peers: dict[str, str] = field(default_factory=dict)
     absent: int = 0
+    latency: Latency = field(default_factory=Latency, compare=False)
 
     def __add__(self, other: "SinkStats") -> "SinkStats":
         """The account of a sink and of the one that followed it, whose peers it has."""
-        total = SinkStats(lost=self.lost + other.lost, peers=other.peers)
+        total = SinkStats(lost=self.lost + other.lost, peers=other.peers, latency=self.latency + other.latency)
         for name in ("frames", "offered", "delivered", "filtered", "queued", "refused", "denied", "cut", "absent"):
             setattr(total, name, getattr(self, name) + getattr(other, name))
         return total
@@ -55,12 +58,21 @@ class SinkStats:
         return self.offered == self.delivered + self.filtered + self.queued + self.lost.total()
 
 
+def copy_of(stats: SinkStats) -> SinkStats:
+    """A copy of a ledger that goes on."""
+    return replace(stats, lost=Counter(stats.lost), latency=stats.latency.copy())
+
+
 class Sink(Protocol):
     """A sink as the pipeline sees it."""
 
     @property
     def name(self) -> str:
         """Its name in the configuration."""
+
+    @property
+    def type(self) -> str:
+        """Its type in the configuration."""
 
     @property
     def trouble(self) -> str:
@@ -77,6 +89,9 @@ class Sink(Protocol):
 
     def stats(self) -> SinkStats:
         """A copy of the ledger."""
+
+    def oldest_ms(self) -> int | None:
+        """The time of the oldest event that waits, in milliseconds since 1970; None if none does, or nobody knows."""
 
 
 def reason(error: OSError) -> str:

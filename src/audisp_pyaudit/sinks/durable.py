@@ -47,6 +47,8 @@ class DurableSink(QueuedSink):
         drains: whether it has to deliver what waits before it ends, since nobody else will.
     """
 
+    type = "subscriber"
+
     def __init__(self, name: str, settings: SubscriberSettings, queue: Queue, *, drains: bool = False) -> None:
         super().__init__(name, queue, drains=drains)
         self._settings = settings

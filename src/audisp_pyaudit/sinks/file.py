@@ -6,17 +6,16 @@ with every batch, and a frame that cannot be finished is cut off again when we l
 killed inside a document, the next one begins on a line of its own.
 """
 
-import dataclasses
 import os
 import stat
 import time
-from collections import Counter
 from pathlib import Path
 
 from audisp_pyaudit.errors import SinkError
 from audisp_pyaudit.framing import Frames, stream_framing
+from audisp_pyaudit.latency import times_of
 from audisp_pyaudit.sink_settings import FileSettings
-from audisp_pyaudit.sinks.base import SinkStats, sink_error
+from audisp_pyaudit.sinks.base import SinkStats, copy_of, sink_error
 from audisp_pyaudit.sinks.writer import FrameWriter, tail_of
 
 # How often it is looked whether the name still means our file.
@@ -33,6 +32,8 @@ class FileSink:
         index: its bit in a frame's routes.
         settings: what the configuration says.
     """
+
+    type = "file"
 
     def __init__(self, name: str, index: int, settings: FileSettings) -> None:
         self.name = name
@@ -65,7 +66,10 @@ class FileSink:
         if self._writer is None:
             stats.lost[self._lost_as] += count
             return
+        before = stats.delivered
         error = self._writer.write(blob, count)
+        if stats.delivered > before:
+            stats.latency.note(times_of(frames), stats.delivered - before)
         self.trouble = "" if error is None else f"{self._settings.path}: {error.strerror or 'nobody reads'}"
 
     def close(self, deadline: float) -> None:  # noqa: ARG002  # nothing is queued but the rest of one frame
@@ -74,7 +78,11 @@ class FileSink:
 
     def stats(self) -> SinkStats:
         """A copy of the ledger."""
-        return dataclasses.replace(self._stats, lost=Counter(self._stats.lost))
+        return copy_of(self._stats)
+
+    def oldest_ms(self) -> int | None:
+        """Nothing waits here, but for the rest of one event."""
+        return None
 
     def _make_sure(self, now: float) -> None:
         """Have the file open that the name means, if that can be."""

@@ -62,6 +62,8 @@ class ForwardSink(QueuedSink):
         drains: whether it has to deliver what waits before it ends, since nobody else will.
     """
 
+    type = "forward"
+
     def __init__(self, name: str, settings: ForwardSettings, queue: Queue, *, drains: bool = False) -> None:
         super().__init__(name, queue, drains=drains)
         self.reconnected = 0

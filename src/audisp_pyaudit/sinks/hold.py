@@ -9,6 +9,8 @@ from audisp_pyaudit.sinks.queued import POLL_SECONDS, QueuedSink
 class HoldSink(QueuedSink):
     """A place at the beginning of the queue."""
 
+    type = "hold"
+
     def step(self) -> None:
         """Wait."""
         self.stop.wait(POLL_SECONDS)

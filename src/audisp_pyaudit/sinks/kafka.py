@@ -125,6 +125,8 @@ class KafkaSink(QueuedSink):
         drains: whether it has to deliver what waits before it ends, since nobody else will.
     """
 
+    type = "kafka"
+
     def __init__(
         self, name: str, settings: KafkaSettings, queue: Queue, make: Make = make_producer, *, drains: bool = False
     ) -> None:
@@ -307,7 +309,7 @@ class KafkaSink(QueuedSink):
 
     def _noticed(self, error: object) -> None:
         """Troubles of librdkafka itself: a broker that is away, a log-in that is refused."""
-        self.trouble = str(error)
+        self.trouble = _said(error)
         if _code(error) == _AUTHENTICATION and self._settings.secrets:
             self._failed = error  # a fresh producer, after a pause, reads the password anew
 
@@ -333,7 +335,7 @@ class KafkaSink(QueuedSink):
         """Go on with another producer, after a pause, from what was not acknowledged."""
         self._drop_producer(LAST_WORDS_SECONDS)
         self._be_careful()
-        self.trouble = f"{self._settings.bootstrap}: {why}"
+        self.trouble = f"{self._settings.bootstrap}: {_said(why)}"
         self.rebuilt += 1
         self._pause.failed()
 
@@ -353,6 +355,14 @@ class KafkaSink(QueuedSink):
         with contextlib.suppress(Exception):
             producer.poll(0.0)
         self._tell_queue()
+
+
+def _said(error: object) -> str:
+    """A KafkaError, also within a KafkaException, in its own words; anything else as it is."""
+    arguments = getattr(error, "args", ())
+    inner = arguments[0] if arguments and not hasattr(error, "code") else error
+    words, name = getattr(inner, "str", None), getattr(inner, "name", None)
+    return f"{words()} ({name()})" if callable(words) and callable(name) else str(error)
 
 
 def _code(error: object) -> int | None:

@@ -59,6 +59,8 @@ class QueuedSink:
         drains: whether it has to deliver what waits before it ends, since nobody else will.
     """
 
+    type = ""
+
     def __init__(self, name: str, queue: Queue, *, drains: bool = False) -> None:
         self.name = name
         self.trouble = ""
@@ -103,10 +105,15 @@ class QueuedSink:
             filtered=counts.filtered,
             queued=counts.queued,
             lost=counts.lost,
+            latency=counts.latency,
             cut=self.cut,
             refused=self.refused,
             denied=self.denied,
         )
+
+    def oldest_ms(self) -> int | None:
+        """The time of the oldest event that was not acknowledged."""
+        return self.queue.oldest_ms(self.name)
 
     # --- on the sink's own thread -------------------------------------------------------------------------------------
 

@@ -1,11 +1,9 @@
 """Standard output as a sink: for people and for tests. Under auditd it is /dev/null."""
 
-import dataclasses
-from collections import Counter
-
 from audisp_pyaudit.framing import Frames, stream_framing
+from audisp_pyaudit.latency import times_of
 from audisp_pyaudit.sink_settings import StdoutSettings
-from audisp_pyaudit.sinks.base import SinkStats
+from audisp_pyaudit.sinks.base import SinkStats, copy_of
 from audisp_pyaudit.sinks.writer import FrameWriter
 
 
@@ -18,6 +16,8 @@ class StdoutSink:
         settings: what the configuration says.
         fd: the descriptor, 1 but for tests.
     """
+
+    type = "stdout"
 
     def __init__(self, name: str, index: int, settings: StdoutSettings, fd: int = 1) -> None:
         self.name = name
@@ -46,7 +46,10 @@ class StdoutSink:
         if self._writer is None:
             stats.lost["EBADF"] += count
         elif count:
+            before = stats.delivered
             error = self._writer.write(blob, count)
+            if stats.delivered > before:
+                stats.latency.note(times_of(frames), stats.delivered - before)
             self.trouble = "" if error is None else f"standard output: {error.strerror or 'nobody reads'}"
 
     def close(self, deadline: float) -> None:  # noqa: ARG002  # nothing is queued but the rest of one frame
@@ -56,4 +59,8 @@ class StdoutSink:
 
     def stats(self) -> SinkStats:
         """A copy of the ledger."""
-        return dataclasses.replace(self._stats, lost=Counter(self._stats.lost))
+        return copy_of(self._stats)
+
+    def oldest_ms(self) -> int | None:
+        """Nothing waits here, but for the rest of one event."""
+        return None

@@ -5,7 +5,7 @@ place, and finds a notice there that says how many. No socket here; `unix.py` mo
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from audisp_pyaudit.framing import ends, fit
@@ -20,6 +20,7 @@ class _Piece:
     begin: int
     end: int
     frames: int
+    times: Sequence[int] = ()  # of some of them
 
 
 class Subscriber:
@@ -32,7 +33,13 @@ class Subscriber:
         stats: the sink's ledger.
     """
 
-    def __init__(self, framing: str, limit: int, notice: Callable[[int, int], bytes], stats: SinkStats) -> None:
+    def __init__(
+        self,
+        framing: str,
+        limit: int,
+        notice: Callable[[int, int], bytes],
+        stats: SinkStats,
+    ) -> None:
         self._framing = framing
         self._limit = limit
         self._notice = notice
@@ -44,23 +51,34 @@ class Subscriber:
         self._missed_frames = 0
         self._missed_bytes = 0
 
-    def offer(self, blob: bytes, frames: int) -> None:
-        """Queue frames, as many as there is room for; the others are lost to this subscriber."""
+    def offer(self, blob: bytes, frames: int, times: Sequence[int] = ()) -> None:
+        """Queue frames, as many as there is room for; the others are lost to this subscriber.
+
+        Args:
+            blob: the frames.
+            frames: how many.
+            times: of some of them, in milliseconds since 1970.
+        """
         self._stats.offered += frames
         self._catch_up()
         end, count = len(blob), frames
         if self._missed_frames:
             end = count = 0
         elif self._waiting + len(blob) <= self._limit:
-            self._push(_Piece(blob, 0, end, count))
+            self._push(_Piece(blob, 0, end, count, times))
         else:
-            end, count = self._push_what_fits(blob)
+            end, count = self._push_what_fits(blob, times)
         self._stats.queued += count
         if count < frames:
             self._missed_frames += frames - count
             self._missed_bytes += len(blob) - end
             self._stats.lost["slow"] += frames - count
             self._catch_up()  # at once, if it was a second frame larger than all the room
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """The time of the oldest event that waits, about; None if none does."""
+        return next((each.times[0] for each in self._pieces if each.times), None)
 
     def next_bytes(self) -> memoryview | None:
         """What is to be sent next; None if nothing waits."""
@@ -82,6 +100,8 @@ class Subscriber:
                 self._huge = None
             self._stats.queued -= piece.frames
             self._stats.delivered += piece.frames
+            if piece.frames:
+                self._stats.latency.note(piece.times, piece.frames)
             self._catch_up()
 
     def leave(self, why: str) -> None:
@@ -91,6 +111,8 @@ class Subscriber:
             _, done = fit(piece.blob[piece.begin : piece.end], self._framing, self._offset)
             done = min(done, piece.frames)
             self._stats.delivered += done
+            if done:
+                self._stats.latency.note(piece.times, done)
             left = sum(each.frames for each in self._pieces) - done
             self._stats.queued -= left + done
             if left:
@@ -106,7 +128,7 @@ class Subscriber:
             self._missed_frames = self._missed_bytes = 0
             self._push(_Piece(notice, 0, len(notice), 0))
 
-    def _push_what_fits(self, blob: bytes) -> tuple[int, int]:
+    def _push_what_fits(self, blob: bytes, times: Sequence[int]) -> tuple[int, int]:
         """Queue the frames of a blob up to the first that has no room: (bytes, frames)."""
         begin = last = count = gathered = 0
         for end in ends(blob, self._framing):
@@ -114,15 +136,15 @@ class Subscriber:
             if not huge and self._waiting + end - begin > self._limit:
                 break
             if huge:
-                self._push(_Piece(blob, begin, last, gathered))
-                self._huge = _Piece(blob, last, end, 1)
+                self._push(_Piece(blob, begin, last, gathered, times))
+                self._huge = _Piece(blob, last, end, 1, times)
                 self._pieces.append(self._huge)
                 begin, gathered = end, 0
             else:
                 gathered += 1
             last = end
             count += 1
-        self._push(_Piece(blob, begin, last, gathered))
+        self._push(_Piece(blob, begin, last, gathered, times))
         return last, count
 
     def _push(self, piece: _Piece) -> None:

@@ -12,13 +12,13 @@ import select
 import socket
 import threading
 import time
-from collections import Counter
 
 from audisp_pyaudit.errors import SinkError
 from audisp_pyaudit.framing import Frames, socket_framing
+from audisp_pyaudit.latency import times_of
 from audisp_pyaudit.notices import Notices, encode
 from audisp_pyaudit.sink_settings import UnixSettings
-from audisp_pyaudit.sinks.base import SinkStats
+from audisp_pyaudit.sinks.base import SinkStats, copy_of
 from audisp_pyaudit.sinks.listener import Listener, peer_of
 from audisp_pyaudit.sinks.subscriber import Subscriber
 
@@ -51,6 +51,8 @@ class UnixSink:
         notices: makes the notice for a subscriber that fell behind.
     """
 
+    type = "unix"
+
     def __init__(self, name: str, index: int, settings: UnixSettings, notices: Notices) -> None:
         self.name = name
         self.trouble = ""
@@ -81,6 +83,7 @@ class UnixSink:
         """Queue the frames for every subscriber."""
         blob = frames.blob(self._framing, self._index)
         count = frames.count_for(self._index)
+        times = times_of(frames)
         with self._lock:
             stats = self._stats
             stats.frames += len(frames)
@@ -93,7 +96,7 @@ class UnixSink:
                 stats.lost["no_subscriber"] += count
                 return
             for connection in self._connections.values():
-                connection.queue.offer(blob, count)
+                connection.queue.offer(blob, count, times)
         self._wake()
 
     def close(self, deadline: float) -> None:
@@ -106,7 +109,13 @@ class UnixSink:
     def stats(self) -> SinkStats:
         """A copy of the ledger."""
         with self._lock:
-            return dataclasses.replace(self._stats, lost=Counter(self._stats.lost))
+            return copy_of(self._stats)
+
+    def oldest_ms(self) -> int | None:
+        """The time of the oldest event that a subscriber has not taken yet."""
+        with self._lock:
+            found = (each.queue.oldest_ms for each in self._connections.values())
+            return min((each for each in found if each is not None), default=None)
 
     @property
     def subscribers(self) -> int:

@@ -1,0 +1,256 @@
+"""Status and metrics of the whole process: they say what its ledger says, while it runs and afterwards."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
+
+from audisp_pyaudit.metrics import PREFIX
+from tests.kafka.mock import MockBroker
+from tests.plugin import TIMEOUT, Plugin
+from tests.status import agrees_with_ledger, status_of
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+
+Start = Callable[..., Any]
+Records = Callable[..., bytes]
+Numbers = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def numbers_in(text: str) -> Numbers:
+    """All samples of a text of metrics."""
+    families = text_string_to_metric_families(text)
+    return {
+        (sample.name.removeprefix(PREFIX), frozenset(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def number(found: Numbers, name: str, **labels: str) -> float:
+    """One of them."""
+    return found[name, frozenset(labels.items())]
+
+
+def scrape(place: Path | int) -> str:
+    """Ask as Prometheus does."""
+    connection = http.client.HTTPConnection("127.0.0.1", place if isinstance(place, int) else 80, timeout=TIMEOUT)
+    if isinstance(place, Path):
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(TIMEOUT)
+        connection.sock.connect(str(place))
+    connection.request("GET", "/metrics")
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    connection.close()
+    assert answer.status == 200, body
+    return body
+
+
+def are_of_the_ledger(found: Numbers, ledger: dict[str, Any]) -> None:
+    """Every number of a ledger is the one in the metrics."""
+    engine, dropped = ledger["engine"], ledger["intake_full"]["records"]
+    assert number(found, "records_read_total") == engine["records_in"] + dropped
+    assert number(found, "records_lost_total", reason="intake_full") == dropped
+    for fate in ("published", "end_of_event", "filtered"):
+        assert number(found, "records_total", fate=fate) == engine[f"records_{fate}"]
+    assert number(found, "records_held") == engine["records_held"]
+    assert number(found, "events_published_total") == engine["events_published"]
+    assert number(found, "notices_total") == ledger["notices"]
+    assert number(found, "ledger_closed") == ledger["closed"] == 1
+    for name, sink in ledger["sinks"].items():
+        assert number(found, "sink_offered_events_total", sink=name) == sink["offered"]
+        assert number(found, "sink_events_total", sink=name, result="delivered") == sink["delivered"]
+        assert number(found, "sink_events_total", sink=name, result="filtered") == sink["filtered"]
+        assert number(found, "sink_queued_events", sink=name) == sink["queued"]
+        assert number(found, "delivery_lag_seconds_count", sink=name) == sink["delivered"]
+        for reason, count in sink["lost"].items():
+            assert number(found, "events_lost_total", sink=name, reason=reason) == count
+
+
+def status_command(plugin: Plugin, *words: str) -> tuple[int, str]:
+    """`audisp-pyaudit status`: exit code and output."""
+    command = [sys.executable, "-I", "-m", "audisp_pyaudit", "status", *words, str(plugin.status_file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout
+
+
+def free_port() -> int:
+    """A port that nobody has."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def observed(folder: Path, listen: str) -> str:
+    """[metrics] with everything that needs no capability; the status is where the test looks for it."""
+    return f'[metrics]\nstatus = "{folder}/status.json"\ntextfile = "{folder}/a.prom"\nlisten = "{listen}"\n'
+
+
+def sinks(folder: Path, bootstrap: str) -> str:
+    """A sink of each way of delivery, one of which nobody takes anything from."""
+    return (
+        f'[queue]\npath = "{folder}/spool"\n'
+        f'[sinks.archive]\ntype = "file"\npath = "{folder}/out.json"\n'
+        f'[sinks.events]\ntype = "unix"\npath = "{folder}/events.sock"\n'
+        f'[sinks.siem]\ntype = "subscriber"\npath = "{folder}/siem.sock"\n'
+        f'[sinks.topic]\ntype = "kafka"\nbootstrap = "{bootstrap}"\n'
+    )
+
+
+@pytest.mark.parametrize("over", ["unix", "tcp"])
+def test_they_agree_with_the_ledger(start: Start, tmp_path: Path, over: str) -> None:
+    """Status, file and endpoint say the same while it runs; at the end, what the ledger says that is printed."""
+    broker = MockBroker()
+    broker.make_topic("audit")
+    place = tmp_path / "m.sock" if over == "unix" else free_port()
+    listen = f"unix://{place}" if over == "unix" else f"127.0.0.1:{place}"
+    plugin = start(observed(tmp_path, listen) + sinks(tmp_path, broker.bootstrap))
+    plugin.status_file = tmp_path / "status.json"
+    plugin.stdin.sendall((VECTORS / "demo.log").read_bytes())
+    assert len(broker.messages("audit", 60)) == 60
+    plugin.until(lambda: status_of(plugin)["ledger"]["sinks"]["topic"]["delivered"] == 60, "the status has it all")
+    plugin.until(lambda: over == "tcp" or place.exists(), "it listens")  # type: ignore[union-attr]
+    status = status_of(plugin)
+    assert (status["ledger"]["engine"]["records_in"], status["pid"]) == (343, plugin.process.pid)
+    assert status["sinks"]["topic"]["p50_ms"] is not None
+    are_of_the_ledger(numbers_in(scrape(place)), status["ledger"])  # nothing has come since
+    code, told = status_command(plugin, "--json")
+    assert json.loads(told)["ledger"] == status["ledger"]
+    assert code in {0, 1}  # whether the subscriber that is not there is a trouble already
+    plugin.end()
+    agrees_with_ledger(plugin)
+    final = status_of(plugin)["ledger"]
+    are_of_the_ledger(numbers_in((tmp_path / "a.prom").read_text()), final)
+    assert number(numbers_in((tmp_path / "a.prom").read_text()), "running") == 0
+    assert final["sinks"]["siem"]["queued"] == plugin.sink("siem")["queued"] == 60
+    assert status_command(plugin)[0] == 3
+
+
+def test_a_plugin_that_was_killed(start: Start, tmp_path: Path, make_records: Records) -> None:
+    """Who is called at night sees that it is gone, since when, and what it knew last."""
+    plugin = start(f'[sinks.archive]\ntype = "file"\npath = "{tmp_path}/out.json"\n')
+    plugin.stdin.sendall(make_records(1, 500))
+    plugin.until(lambda: status_of(plugin)["ledger"]["sinks"]["archive"]["delivered"] == 500, "the status has it all")
+    code, told = status_command(plugin)
+    assert (code, told.partition(":")[0]) == (0, "WELL")
+    plugin.process.send_signal(signal.SIGKILL)
+    plugin.process.wait(TIMEOUT)
+    code, told = status_command(plugin)
+    assert code == 3
+    assert told.startswith("NOT RUNNING: its process is gone since ")
+    assert "500 delivered, nothing lost" in told
+    assert json.loads(status_command(plugin, "--json")[1])["condition"] == "gone"
+
+
+def test_a_plugin_that_is_stuck(start: Start, tmp_path: Path) -> None:
+    """A process that is there and does nothing is told from one that works."""
+    plugin = start(f'[sinks.archive]\ntype = "file"\npath = "{tmp_path}/out.json"\n')
+    plugin.until(plugin.status_file.exists, "a status")
+    plugin.process.send_signal(signal.SIGSTOP)
+    try:
+        old = time.time() - 60
+        status = status_of(plugin) | {"written": old}
+        plugin.status_file.write_text(json.dumps(status))
+        code, told = status_command(plugin)
+        assert code == 1
+        assert told.startswith("TROUBLE: it has said nothing for 1 min, though its process is there")
+    finally:
+        plugin.process.send_signal(signal.SIGCONT)
+    plugin.end()
+
+
+def test_a_broker_that_is_away(start: Start, tmp_path: Path, make_records: Records) -> None:
+    """The sink, the reason and what waits are named."""
+    plugin = start(
+        f'[queue]\npath = "{tmp_path}/spool"\n[sinks.topic]\ntype = "kafka"\nbootstrap = "127.0.0.1:{free_port()}"\n'
+    )
+    plugin.stdin.sendall(make_records(1, 1234))
+    plugin.until(lambda: status_of(plugin)["sinks"].get("topic", {}).get("trouble"), "the sink says why")
+    plugin.until(lambda: status_of(plugin)["ledger"]["sinks"]["topic"]["queued"] == 1234, "all of it waits")
+    code, told = status_command(plugin)
+    assert code == 1
+    assert told.startswith("TROUBLE: sink topic cannot deliver (running for ")
+    assert "sink topic (kafka): CANNOT DELIVER for " in told
+    assert "Connection refused" in told
+    assert "0 delivered, 1,234 events wait (the oldest of 2023-11-14 " in told
+    plugin.end()
+
+
+def test_subscribers_that_take_nothing(
+    start: Start, subscribe: Callable[[Path], socket.socket], tmp_path: Path, make_records: Records
+) -> None:
+    """One that acknowledges nothing, and one that does not read, are troubles though neither says a word."""
+    plugin = start(
+        f'[queue]\npath = "{tmp_path}/spool"\n'
+        f'[sinks.siem]\ntype = "subscriber"\npath = "{tmp_path}/siem.sock"\n'
+        f'[sinks.events]\ntype = "unix"\npath = "{tmp_path}/events.sock"\n'
+    )
+    subscribe(tmp_path / "siem.sock")
+    subscribe(tmp_path / "events.sock")
+    plugin.stdin.sendall(make_records(1, 3000))
+    began = time.monotonic()
+
+    def told() -> str:
+        time.sleep(1)
+        return status_command(plugin)[1]
+
+    plugin.until(lambda: "TROUBLE: sink siem cannot deliver; sink events cannot deliver" in told(), "both are told")
+    assert time.monotonic() - began > 9, "ten seconds are given to them"
+    text = told()
+    assert text.count("CANNOT DELIVER for 1") == 2
+    assert f"{tmp_path}/siem.sock: user {os.getuid()}" in text
+    plugin.end()
+
+
+def test_a_status_that_cannot_be_written(start: Start, tmp_path: Path, make_records: Records) -> None:
+    """It costs the status: events are delivered, and the log says why there is none."""
+    (tmp_path / "file").touch()
+    plugin = start(
+        f'[metrics]\nstatus = "{tmp_path}/file/status.json"\ntextfile = "{tmp_path}/none/a.prom"\n'
+        f'listen = "unix://{tmp_path}/file/m.sock"\n'
+        f'[sinks.archive]\ntype = "file"\npath = "{tmp_path}/out.json"\n'
+    )
+    plugin.wait_for("status not written")
+    plugin.wait_for("metrics cannot be had")
+    plugin.stdin.sendall(make_records(1, 100))
+    plugin.end()
+    assert plugin.sink("archive")["delivered"] == 100
+    assert plugin.log.read_text().count("status not written") == 1
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_prometheus_is_loaded_for_those_who_want_it(start: Start, tmp_path: Path, *, wanted: bool) -> None:
+    """Without textfile and endpoint the plugin does without the library, and its memory."""
+    said = tmp_path / "said"
+    code = (
+        "import os, pathlib, sys\n"
+        "def end(code, ended=os._exit):\n"
+        f"    pathlib.Path({str(said)!r}).write_text(str('prometheus_client' in sys.modules))\n"
+        "    ended(code)\n"
+        "os._exit = end\n"
+        "from audisp_pyaudit.__main__ import main\n"
+        "main()\n"
+    )
+    textfile = str(tmp_path / "a.prom") if wanted else ""
+    plugin = start(
+        f'[metrics]\nstatus = ""\ntextfile = "{textfile}"\n[sinks.archive]\ntype = "file"\npath = "{tmp_path}/out"\n',
+        command=(sys.executable, "-I", "-c", code),
+    )
+    plugin.wait_for("reading")
+    if wanted:
+        plugin.until((tmp_path / "a.prom").exists, "the file")
+    plugin.end()
+    assert said.read_text() == str(wanted)
