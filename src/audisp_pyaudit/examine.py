@@ -129,8 +129,9 @@ def _key_of(config: Config, folder: str) -> str:
         return "queue.path"
     if folder == str(Path(config.state.path).parent):
         return "state.path"
-    sinks = ((name, getattr(sink, "path", "")) for name, sink in config.sinks.items())
-    return next((f"sinks.{name}.path" for name, path in sinks if path and str(Path(path).parent) == folder), "")
+    sinks = [(f"sinks.{name}.path", getattr(sink, "path", "")) for name, sink in config.sinks.items()]
+    metrics = [(f"metrics.{name}", path) for name, path in config.metrics.paths()]
+    return next((key for key, path in sinks + metrics if path and str(Path(path).parent) == folder), "")
 
 
 def _as_user(user: User, examine: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:

@@ -153,17 +153,13 @@ def test_a_wrong_password_costs_nothing_and_is_told(
 
 
 def test_an_impostor_gets_nothing(
-    start: Start,
-    broker: Broker,
-    certificates: Certificates,
-    tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    make_records: Records,
+    start: Start, broker: Broker, certificates: Certificates, tmp_path: Path, make_records: Records
 ) -> None:
     """A broker that the authority did not sign for gets neither an event nor the password, and that is told."""
     broker.make_topic("impostor")
     password(tmp_path, PASSWORD)
-    stranger = Certificates(tmp_path_factory.mktemp("stranger"))
+    (tmp_path / "stranger").mkdir()
+    stranger = Certificates(tmp_path / "stranger")
     said = sasl(certificates, "PLAIN") | {"ssl.ca.location": stranger.authority}
     plugin = start(config(tmp_path, broker.sasl_ssl, "impostor", said))
     plugin.stdin.sendall(make_records(1, 100))

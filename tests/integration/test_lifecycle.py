@@ -47,7 +47,7 @@ def everything(subscribe: Callable[[Path], Any], path: Path, last: int) -> list[
 
 
 def test_it_starts_before_everything_else(start: Start, tmp_path: Path, make_records: Records) -> None:
-    """Auditd is started early at boot: without network, names, log or broker events are read and kept from the first."""
+    """Auditd is started early at boot: without network, names, log or broker every event is read and kept."""
     unshare = shutil.which("unshare")
     command = [unshare or "", "-m", "-n"]
     if unshare is None or subprocess.run([*command, "true"], check=False, capture_output=True).returncode:
@@ -71,7 +71,7 @@ def test_it_starts_before_everything_else(start: Start, tmp_path: Path, make_rec
 def test_killed_right_after_the_end(
     start: Start, subscribe: Callable[[Path], Any], tmp_path: Path, make_records: Records
 ) -> None:
-    """Auditd 4.2 closes the input, and systemd kills what is there 30 ms later: nothing is lost that nobody tells of."""
+    """Auditd 4.2 closes the input, systemd kills us 30 ms later: nothing is lost without being told."""
     in_time = 0
     for turn in range(8):
         plugin = start(reader(tmp_path), restarted=turn > 0)

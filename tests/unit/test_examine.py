@@ -10,6 +10,7 @@ import pytest
 from audisp_pyaudit import examine
 from audisp_pyaudit.config import Config, Privileges, Queue, State
 from audisp_pyaudit.examine import Finding, connections, local
+from audisp_pyaudit.metrics_settings import Metrics
 from audisp_pyaudit.sink_settings import (
     FileSettings,
     ForwardSettings,
@@ -24,7 +25,11 @@ from audisp_pyaudit.users import User
 def config(folder: Path, sinks: Mapping[str, SinkSettings], user: str = "") -> Config:
     """A configuration in a folder."""
     return Config(
-        privileges=Privileges(user), state=State(f"{folder}/engine.state"), queue=Queue(path=str(folder)), sinks=sinks
+        privileges=Privileges(user),
+        state=State(f"{folder}/engine.state"),
+        queue=Queue(path=str(folder)),
+        metrics=Metrics(status=f"{folder}/status.json"),
+        sinks=sinks,
     )
 
 
@@ -65,7 +70,9 @@ def test_librdkafka_is_asked(tmp_path: Path) -> None:
 def test_a_file_in_the_place_of_a_folder(tmp_path: Path) -> None:
     """Folders that cannot be are told by the key that names them."""
     (tmp_path / "x").write_text("")
-    found = Config(privileges=Privileges(""), state=State(f"{tmp_path}/x/engine.state"), sinks={})
+    found = Config(
+        privileges=Privileges(""), state=State(f"{tmp_path}/x/engine.state"), metrics=Metrics(status=""), sinks={}
+    )
     assert wrong(found) == {"state.path": f"{tmp_path}/x is not a folder"}
 
 
@@ -79,6 +86,7 @@ def test_with_the_eyes_of_the_plugins_user(tmp_path: Path, monkeypatch: pytest.M
     found = Config(
         privileges=Privileges("audisp-pyaudit"),
         state=State("/etc/engine.state"),
+        metrics=Metrics(status="/bin/status.json"),
         sinks={"a": UnixSettings(path="/usr/s")},
         source=str(file),
     )
@@ -86,6 +94,7 @@ def test_with_the_eyes_of_the_plugins_user(tmp_path: Path, monkeypatch: pytest.M
         "": f"{file}: uid 61990 may not read it; a reload would not work",
         "state.path": "/etc: uid 61990 may not write it",
         "sinks.a.path": "/usr: uid 61990 may not write it",
+        "metrics.status": "/bin: uid 61990 may not write it",
     }
     assert os.geteuid() == 0
 

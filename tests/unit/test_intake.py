@@ -309,7 +309,12 @@ def test_waiting_for_room_can_end(started: Started, ends: tuple[socket.socket, s
     intake = started(ends[0].fileno(), limit=70_000)
     intake.wait_for_room(wanted=True)
     lines = b"".join(line(serial, 1000) for serial in range(300))
-    thread = threading.Thread(target=lambda: (ends[1].sendall(lines), ends[1].close()))
+
+    def write() -> None:
+        ends[1].sendall(lines)
+        ends[1].close()
+
+    thread = threading.Thread(target=write)
     thread.start()
     time.sleep(0.2)
     assert intake.dropped().records == 0
