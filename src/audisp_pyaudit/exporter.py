@@ -7,13 +7,15 @@ library is loaded there, and only if somebody wants metrics.
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import re
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audisp_pyaudit.errors import SinkError
-from audisp_pyaudit.files import replace_file
+from audisp_pyaudit.files import Version, replace_file, version_of
 
 if TYPE_CHECKING:
     from audisp_pyaudit.endpoint import Endpoint
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 TEXTFILE_SECONDS = 15.0
 # node_exporter is another user.
 _TEXTFILE_MODE = 0o644
+_STARTED = re.compile(rb"^audisp_pyaudit_start_time_seconds ([0-9.e+]+)$", re.MULTILINE)
 RETRY_SECONDS = 5.0
 # How long the end of the process may wait for the last numbers in the file.
 LAST_SECONDS = 0.1
@@ -42,7 +45,7 @@ class Exporter:
         self._last = self._closed = False
         self._changed = threading.Event()
         self._done = threading.Event()
-        self._inode = 0
+        self._version: Version | None = None
         self._endpoint: Endpoint | None = None
         self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
 
@@ -93,7 +96,7 @@ class Exporter:
             self._serve()
             last = self._last
             if self._latest is not None and self._settings.textfile:
-                self._textfile_trouble = self._write(rendered(self._latest), last=last)
+                self._textfile_trouble = self._write(rendered(self._latest), self._latest["started"])
             if last:
                 break
             self._changed.wait(RETRY_SECONDS if self._endpoint_trouble else TEXTFILE_SECONDS)
@@ -101,12 +104,12 @@ class Exporter:
         if self._endpoint is not None:
             self._endpoint.unlisten() if self._last else self._endpoint.close()
 
-    def _write(self, text: bytes, *, last: bool) -> str:
+    def _write(self, text: bytes, started: float) -> str:
         path = Path(self._settings.textfile)
         try:
-            if last and self._inode and path.stat().st_ino != self._inode:
-                return ""  # a process after us has begun already
-            self._inode = replace_file(path, text, _TEXTFILE_MODE)
+            if version_of(path) != self._version and _began(path) > started:
+                return ""  # of a process after us
+            self._version = replace_file(path, text, _TEXTFILE_MODE)
         except OSError as error:
             return f"{path}: {error.strerror}"
         return ""
@@ -131,3 +134,11 @@ class Exporter:
         else:
             self._endpoint_trouble = ""
             self._endpoint.start()
+
+
+def _began(path: Path) -> float:
+    """When the process began that wrote a file of metrics; 0 if nobody knows."""
+    with contextlib.suppress(OSError, ValueError):
+        found = _STARTED.search(path.read_bytes())
+        return float(found[1]) if found else 0.0
+    return 0.0

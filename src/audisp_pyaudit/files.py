@@ -6,14 +6,16 @@ import stat
 import tempfile
 from pathlib import Path
 
+Version = tuple[int, int]
 
-def replace_file(path: Path, data: bytes, mode: int = 0o600) -> int:
+
+def replace_file(path: Path, data: bytes, mode: int = 0o600) -> Version:
     """Put data in the place of a file; it is readable by its owner only, unless `mode` says otherwise.
 
     Not synced: it survives the end of the process, and a power cut may leave the old one.
 
     Returns:
-        The inode of the new file.
+        What tells the new file from others, see `version_of`.
 
     Raises:
         OSError: it could not be written; the old file is still there.
@@ -24,13 +26,29 @@ def replace_file(path: Path, data: bytes, mode: int = 0o600) -> int:
             if mode != 0o600:  # noqa: PLR2004  # what it was made with
                 os.fchmod(stream.fileno(), mode)
             stream.write(data)
-            inode = os.fstat(stream.fileno()).st_ino
+            stream.flush()
+            version = _version(os.fstat(stream.fileno()))
         Path(name).replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
-    return inode
+    return version
+
+
+def version_of(path: Path) -> Version | None:
+    """What tells a file from those that were or will be in its place; None if there is none.
+
+    An inode alone does not: it is used again.
+    """
+    try:
+        return _version(path.stat())
+    except OSError:
+        return None
+
+
+def _version(found: os.stat_result) -> Version:
+    return found.st_ino, found.st_mtime_ns
 
 
 def read_trusted(path: str, forbidden: int, refusal: str, limit: int) -> bytes:

@@ -16,12 +16,12 @@ from typing import Any, Protocol
 
 from audisp_pyaudit._engine import __version__
 from audisp_pyaudit.delivery.level import Level
-from audisp_pyaudit.files import replace_file
+from audisp_pyaudit.files import Version, replace_file, version_of
 from audisp_pyaudit.history import History
 from audisp_pyaudit.kernel_audit import KernelAudit
 from audisp_pyaudit.ledger import Ledger
 from audisp_pyaudit.logs import Log
-from audisp_pyaudit.proc import cpu_seconds, resident_bytes, start_ticks
+from audisp_pyaudit.proc import cpu_seconds, lives, resident_bytes, start_ticks
 from audisp_pyaudit.sinks.base import Sink
 
 VERSION = 1
@@ -122,7 +122,7 @@ class Reporter:
         self._kernel = kernel
         self._history = History()
         self._start_ticks = start_ticks(os.getpid())
-        self._inode = 0
+        self._version: Version | None = None
         self._told: dict[str, str] = {}
 
     def change(self, path: str, publisher: Publisher | None) -> None:
@@ -135,9 +135,8 @@ class Reporter:
         new = Path(path) if path else None
         if self._path is not None and new != self._path:
             with contextlib.suppress(OSError):
-                if self._is_ours(self._path):
+                if version_of(self._path) == self._version:
                     self._path.unlink()
-            self._inode = 0
         self._path = new
         if self._publisher is not None and publisher is not self._publisher:
             self._publisher.close()
@@ -161,7 +160,7 @@ class Reporter:
         except Exception as error:  # noqa: BLE001  # a bug here costs the status, no event
             self._tell("status failed; this is a bug, please report it", repr(error))
             return
-        self._tell("status not written", self._write(data, last=last))
+        self._tell("status not written", self._write(data))
         if self._publisher is not None:
             self._publisher.publish(status, last=last)
             self._tell("metrics cannot be had", self._publisher.trouble)
@@ -200,23 +199,27 @@ class Reporter:
             "metrics_trouble": "" if self._publisher is None else self._publisher.trouble,
         }
 
-    def _write(self, data: bytes, *, last: bool) -> str:
+    def _write(self, data: bytes) -> str:
         """Replace the file; why not, if it cannot be."""
-        if self._path is None or (last and not self._is_ours(self._path)):
+        if self._path is None or self._is_of_a_successor(self._path):
             return ""
         try:
             self._path.parent.mkdir(mode=0o755, exist_ok=True)
-            self._inode = replace_file(self._path, data, MODE)
+            self._version = replace_file(self._path, data, MODE)
         except OSError as error:
             return f"{self._path}: {error.strerror}"
         return ""
 
-    def _is_ours(self, path: Path) -> bool:
-        """Whether the file is what we wrote, or is not there: a process after us may have begun already."""
+    def _is_of_a_successor(self, path: Path) -> bool:
+        """Whether a process that began after us has written it: when auditd reloads, two of us overlap."""
+        if version_of(path) == self._version:
+            return False
         try:
-            return path.stat().st_ino == self._inode
-        except OSError:
-            return True
+            found = json.loads(path.read_bytes())
+            later = found["started"] > self.about.started
+            return bool(later and (not found["running"] or lives(found["pid"], found["start_ticks"])))
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
 
     def _tell(self, what: str, why: str) -> None:
         """Tell of a trouble when it begins or changes."""

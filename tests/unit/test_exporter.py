@@ -38,10 +38,10 @@ def start() -> Iterator[Start]:
 def publish(tmp_path: Path) -> Callable[..., None]:
     """Publishes a status with so many delivered."""
 
-    def publish(exporter: Exporter, delivered: int, *, last: bool = False) -> None:
+    def publish(exporter: Exporter, delivered: int, *, last: bool = False, started: float = 1.0) -> None:
         sink = StandIn()
         sink.delivered = delivered
-        exporter.publish(example(tmp_path, parts_of(sink), last=last), last=last)
+        exporter.publish(example(tmp_path, parts_of(sink), {"started": started}, last=last), last=last)
 
     return publish
 
@@ -91,11 +91,14 @@ def test_a_successor_has_the_last_word(
     old, new = start(textfile=str(path)), start(textfile=str(path))
     publish(old, 5)
     eventually(lambda: delivered(path) == 5)
-    publish(new, 1)
+    publish(new, 1, started=2.0)
     eventually(lambda: delivered(path) == 1)
     monkeypatch.setattr(module, "LAST_SECONDS", 60)
     publish(old, 6, last=True)
     assert delivered(path) == 1
+    path.write_text("audisp_pyaudit_start_time_seconds 1.5\n")  # as if the old one had written once more
+    publish(new, 2, last=True, started=2.0)
+    assert delivered(path) == 2
 
 
 def test_a_folder_that_is_not_there(

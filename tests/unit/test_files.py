@@ -1,10 +1,11 @@
 """Files that are replaced as a whole, or read only if they can be trusted."""
 
+import time
 from pathlib import Path
 
 import pytest
 
-from audisp_pyaudit.files import read_trusted, replace_file
+from audisp_pyaudit.files import read_trusted, replace_file, version_of
 
 
 def test_the_new_one_is_whole_and_nobody_elses(tmp_path: Path) -> None:
@@ -17,10 +18,22 @@ def test_the_new_one_is_whole_and_nobody_elses(tmp_path: Path) -> None:
 
 
 def test_others_may_read_what_is_meant_for_them(tmp_path: Path) -> None:
-    """A mode that is wider is that of the new file from the first moment; the inode tells it from all others."""
-    inode = replace_file(tmp_path / "file", b"one", 0o644)
+    """A mode that is wider is that of the new file from the first moment."""
+    replace_file(tmp_path / "file", b"one", 0o644)
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
-    assert (tmp_path / "file").stat().st_ino == inode
+
+
+def test_a_file_is_told_from_others_in_its_place(tmp_path: Path) -> None:
+    """Whoever replaced a file knows whether it is still the one that he made, though inodes are used again."""
+    path = tmp_path / "file"
+    assert version_of(path) is None
+    versions = set()
+    for number in range(50):
+        mine = replace_file(path, b"%d" % number)
+        assert version_of(path) == mine
+        versions.add(mine)
+        time.sleep(0.011)  # a tick of the clock of files
+    assert len(versions) == 50
 
 
 def test_what_fails_leaves_no_litter(tmp_path: Path) -> None:

@@ -114,15 +114,31 @@ def test_a_bug_costs_the_status_only() -> None:
     assert "this is a bug" in log.lines[0]
 
 
-def test_the_last_word_is_not_said_over_a_successor(tmp_path: Path) -> None:
-    """When auditd starts the next process before this one has ended, the file stays the next one's."""
+def test_the_later_process_has_the_file(tmp_path: Path) -> None:
+    """When auditd starts the next process before this one has ended, the file is the next one's, whoever writes last.
+
+    Unless that was killed: then it is not left saying so while we live.
+    """
     path = tmp_path / "status.json"
-    old, new = (Reporter(str(path), About(name), StandInLog()) for name in ("old", "new"))
+    old, new = (
+        Reporter(str(path), About(name, None, started), StandInLog()) for name, started in (("old", 1), ("new", 2))
+    )
+
+    def host() -> str:
+        return str(json.loads(path.read_bytes())["host"])
+
     old.report(parts_of())
+    assert host() == "old"
+    for last in (False, True):
+        new.report(parts_of())
+        old.report(parts_of(), last=last)
+        assert host() == "new"
+    new.report(parts_of(), last=True)
     old.report(parts_of())
-    new.report(parts_of())
-    old.report(parts_of(), last=True)
-    assert (json.loads(path.read_bytes())["host"], json.loads(path.read_bytes())["running"]) == ("new", True)
+    assert host() == "new"
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "running": True, "start_ticks": 1}))
+    old.report(parts_of())
+    assert host() == "old"
     path.unlink()
     old.report(parts_of(), last=True)
     assert not json.loads(path.read_bytes())["running"]
