@@ -123,7 +123,8 @@ def _sink(name: str, state: Mapping[str, Any], ledger: Mapping[str, Any], status
     if ledger["queued"]:
         oldest = state["oldest_waiting"]
         since = "" if oldest is None else f" (the oldest of {clock(oldest, now)}, {duration(taken_at - oldest)} ago)"
-        parts.append(f"{count(ledger['queued'], 'events')} wait{since}")
+        verb = "waits" if ledger["queued"] == 1 else "wait"
+        parts.append(f"{count(ledger['queued'], 'events')} {verb}{since}")
     lost = sum(lost_to_somebody(ledger).values())
     parts.append(f"{count(lost)} LOST" if lost else "nothing lost")
     for key, words in (
@@ -155,7 +156,9 @@ def _doing(state: Mapping[str, Any], ledger: Mapping[str, Any], status: Status, 
         why = "nobody is connected" if nobody else "nothing is taken from us, or acknowledged"
         return f"CANNOT DELIVER for {duration(stalled)}: {why}"
     if state["p50_ms"] is not None:
-        return f"delivering, {duration(state['p50_ms'] / 1000)} behind (99 % within {duration(state['p99_ms'] / 1000)})"
+        what = "delivering" if ledger["queued"] else "delivering, nothing waits"
+        usual, most = duration(state["p50_ms"] / 1000), duration(state["p99_ms"] / 1000)
+        return f"{what}; within the last minute an event took {usual} from the kernel to it, 99 % at most {most}"
     if state["last_delivered"] is not None:
         return f"has everything; the last came at {clock(state['last_delivered'], now)}"
     return "nothing was delivered yet" if ledger["offered"] else "nothing came yet"
