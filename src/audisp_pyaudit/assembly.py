@@ -43,7 +43,7 @@ def build(
         raw: how the engine is made.
     """
     log: Log = make_log()
-    problems = [Wrong(each, _ARGUMENTS) for each in arguments.problems]
+    problems = [Wrong(each, _ARGUMENTS, lasts=True) for each in arguments.problems]
     config, wrong, meanwhile = choose(arguments.config)
     problems += [Wrong(each, meanwhile) for each in wrong]
     user = prepare(config, log)

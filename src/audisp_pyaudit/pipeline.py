@@ -39,10 +39,14 @@ OVERLAP_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Wrong:
-    """What is wrong with the configuration, and what the process does meanwhile."""
+    """What is wrong with the configuration, and what the process does meanwhile.
+
+    `lasts`: no reload can mend it.
+    """
 
     what: str
     meanwhile: str
+    lasts: bool = False
 
 
 class Pipeline:

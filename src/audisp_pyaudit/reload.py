@@ -101,7 +101,7 @@ class Reload:
         except ValueError as error:  # the engine is stricter than our checks
             self._refuse([f"{new.source}: {error}"])
             return
-        self._pipeline.problems = ()
+        self._pipeline.problems = self._lasting()
         if running.rights.landlock:
             for folder in writable(new) - running.rights.folders:
                 self._log.warning("cannot be written before auditd is started again (sandbox)", folder=folder)
@@ -112,8 +112,11 @@ class Reload:
         else:
             self._log.info("configuration unchanged", config=new.source or "defaults")
 
+    def _lasting(self) -> list[Wrong]:
+        return [each for each in self._pipeline.problems if each.lasts]
+
     def _refuse(self, problems: list[str]) -> None:
-        self._pipeline.problems = [Wrong(each, GOING_ON) for each in problems]
+        self._pipeline.problems = [*self._lasting(), *(Wrong(each, GOING_ON) for each in problems)]
         for each in problems:
             self._log.error(GOING_ON, problem=each)
 

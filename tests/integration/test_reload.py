@@ -317,3 +317,17 @@ def test_reloads_under_load(
     assert list(dict.fromkeys(on_topic)) == list(range(1, 901))
     counts = plugin.sink("topic")
     assert (counts["offered"], counts["lost"]) == (900, 0)
+
+
+def test_a_wrong_argument_stays_told(start: Start, tmp_path: Path, make_records: Records) -> None:
+    """What is wrong in auditd's own file is no concern of a reload, and is not forgotten by one."""
+    good = head(tmp_path) + file_sink("one", tmp_path / "a")
+    command = (sys.executable, "-I", "-m", "audisp_pyaudit", "--nonsense")
+    plugin = start("", whole=good, command=command)
+    reload(plugin, good, "configuration unchanged")
+    told = plugin.log.read_text()
+    assert 'event="argument is wrong; going on without it" problem="argument not understood: --nonsense"' in told
+    plugin.until(lambda: "--nonsense" in plugin.status_file.read_text(), "the status has it")
+    plugin.stdin.sendall(make_records(1, 3))
+    plugin.end()
+    assert serials(tmp_path / "a") == [1, 2, 3]

@@ -76,9 +76,11 @@ def make_producer(settings: Mapping[str, object]) -> Producer:
     Raises:
         confluent_kafka.KafkaException: a setting cannot be.
     """
+    new = "confluent_kafka" not in sys.modules
     from confluent_kafka import Producer as Real  # noqa: PLC0415  # others do without
 
-    gc.freeze()  # as at the start, see `plugin`
+    if new:
+        gc.freeze()  # as at the start, see `plugin`
     return cast("Producer", Real(dict(settings)))
 
 
