@@ -254,3 +254,43 @@ def test_prometheus_is_loaded_for_those_who_want_it(start: Start, tmp_path: Path
         plugin.until((tmp_path / "a.prom").exists, "the file")
     plugin.end()
     assert said.read_text() == str(wanted)
+
+
+def test_a_reload_moves_it(start: Start, tmp_path: Path, make_records: Records) -> None:
+    """SIGHUP: metrics and status are where the configuration says now, their counters go on, nothing is left.
+
+    The kernel is asked from the start or not at all: its capability is gone by then.
+    """
+    asked = tmp_path / "asked"
+    code = (
+        "import pathlib, audisp_pyaudit.kernel_audit as it\n"
+        f"it.audit_socket = lambda: pathlib.Path({str(asked)!r}).touch() or 1 // 0\n"
+        "from audisp_pyaudit.__main__ import main\nmain()\n"
+    )
+    sink = f'[sinks.archive]\ntype = "file"\npath = "{tmp_path}/out"\n'
+    one, two = tmp_path / "one.sock", tmp_path / "two.sock"
+    plugin = start(
+        f'[metrics]\nstatus = "{tmp_path}/one.json"\nlisten = "unix://{one}"\n{sink}',
+        command=(sys.executable, "-I", "-c", code),
+    )
+    plugin.status_file = tmp_path / "one.json"
+    plugin.stdin.sendall(make_records(1, 100))
+    plugin.until(lambda: status_of(plugin)["ledger"]["sinks"]["archive"]["delivered"] == 100, "the status has it all")
+    plugin.until(one.exists, "it listens")
+    plugin.status_file = tmp_path / "two.json"
+    told = f'[metrics]\nstatus = "{plugin.status_file}"\nlisten = "unix://{two}"\nkernel = true\n'
+    told += f'textfile = "{tmp_path}/a.prom"\n'
+    head = plugin.config.read_text().partition("[metrics]")[0]
+    plugin.configure(head + told + sink.replace("/out", "/other"))
+    plugin.process.send_signal(signal.SIGHUP)
+    plugin.wait_for("configuration reloaded")
+    plugin.wait_for("key=metrics.kernel")
+    plugin.stdin.sendall(make_records(101, 150))
+    plugin.until(lambda: status_of(plugin)["ledger"]["sinks"]["archive"]["delivered"] == 150, "the status has it all")
+    plugin.until((tmp_path / "a.prom").exists, "the file")
+    plugin.until(lambda: two.exists() and not one.exists(), "it listens elsewhere")
+    assert not (tmp_path / "one.json").exists()
+    are_of_the_ledger(numbers_in(scrape(two)), status_of(plugin)["ledger"])
+    plugin.end()
+    assert not asked.exists()
+    assert not two.exists()
