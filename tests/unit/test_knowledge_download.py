@@ -20,7 +20,7 @@ def test_apt_stays_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         calls.append((arguments, cwd))
         return "http://mirror.example/debian/\n"
 
-    monkeypatch.setattr(download, "_apt", fake_apt)
+    monkeypatch.setattr(download, "apt", fake_apt)
     (tmp_path / "a_1_all.deb").touch()
     assert download.fetch([("sid", ["a", "b"])], tmp_path) == [tmp_path / "a_1_all.deb"]
 
@@ -38,6 +38,6 @@ def test_apt_stays_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_no_mirror_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a machine without Debian sources the message says what to do."""
-    monkeypatch.setattr(download, "_apt", lambda *_arguments: "")
+    monkeypatch.setattr(download, "apt", lambda *_arguments: "")
     with pytest.raises(OSError, match="run apt-get update on a Debian machine first"):
         download.mirror()
