@@ -12,11 +12,12 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from tests.auditd.daemon import HERE, KERNEL, Auditd, Stopped, plugin_conf
-from tests.auditd.kernel import Kernel
+from tests.auditd.kernel import Kernel, number_of
 from tests.auditd.namespace import Namespace
 from tests.auditd.packages import Unpacked
 from tests.auditd.relay import Relay
@@ -29,6 +30,7 @@ PLUGIN = "audisp-pyaudit"
 _CONFIG = "plugin.toml"
 _PATIENCE = 60.0
 _ERROR = 3  # as syslog(3) has it
+_PROCTITLE = b"type=PROCTITLE msg=audit(%s): proctitle=746F756368002D64002F7372762F64617461"
 # A user for the plugin to become, where a cell has users of its own.
 USER_ID = 64123
 
@@ -42,13 +44,17 @@ class Parts:
 
 
 class Feed:
-    """Sends events to the kernel's stand-in at a rate, on a thread of its own; `last` is the serial of the last one."""
+    """Sends events to the kernel's stand-in, at a rate on a thread of its own, each with the time of its sending.
 
-    def __init__(self, kernel: Kernel, base_ms: int) -> None:
+    `last` is the serial of the last one, `times` are those of all, in ms since 1970.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._base_ms = base_ms
         self.last = 0
         self.records = 0
+        self.times: dict[int, int] = {}
+        self.long_texts: dict[int, str] = {}
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -57,9 +63,24 @@ class Feed:
         for _ in range(count):
             self._one()
 
+    def send_long(self, size: int) -> None:
+        """A record of one event, of so many bytes; nearly all of them are its text, which is kept in `long_texts`."""
+        serial, now = self.last + 1, time.time_ns() // 1_000_000
+        head = f"audit({identity(now, serial)}): pid=1 uid=0 auid=1000 ses=1 msg='op=long cmd=\""
+        end = "\" res=success'"
+        self.long_texts[serial] = "S" * (size - len(head) - len(end))
+        self._kernel.send_record(number_of("USER_CMD"), f"{head}{self.long_texts[serial]}{end}".encode())
+        self.times[serial] = now
+        self.last = serial
+
     def _one(self) -> None:
-        self.records += self._kernel.send(event(self.last + 1, self._base_ms))
-        self.last += 1
+        serial, now = self.last + 1, time.time_ns() // 1_000_000
+        self.times[serial] = now
+        records = event(serial, now - serial)
+        if len(records) > 1:  # as every kernel has it since 3.14
+            records.insert(-1, _PROCTITLE % identity(now, serial).encode())
+        self.records += self._kernel.send(records)
+        self.last = serial
 
     def begin(self, rate: float) -> None:
         """Send events from now on, this many records a second."""
@@ -91,6 +112,11 @@ class Feed:
             self._thread = None
 
 
+def identity(at: int, serial: int) -> str:
+    """How records name an event: its time, in ms since 1970, and its serial."""
+    return f"{at // 1000}.{at % 1000:03}:{serial}"
+
+
 @dataclass
 class Arrived:
     """What a consumer has: our events by serial, auditd's own, and what was said of losses."""
@@ -109,13 +135,23 @@ class Arrived:
         """Actions of the events that tell of losses."""
         return [each["event"]["action"] for each in self.notices]
 
-    def missing(self, last: int) -> list[int]:
-        """Serials up to the last one that did not arrive."""
-        return sorted(set(range(1, last + 1)) - self.events.keys())
+    def missing(self, times: Mapping[int, int]) -> list[int]:
+        """Serials of what was fed and did not arrive."""
+        return sorted(times.keys() - self.events.keys())
 
-    def unannounced(self, last: int) -> list[int]:
-        """Those of them that no gap tells of."""
-        return [each for each in self.missing(last) if not any(begin <= each <= end for begin, end in self.gaps)]
+    def unannounced(self, times: Mapping[int, int]) -> list[int]:
+        """Those of them that neither a gap nor the time of an unclean stop tells of."""
+        spans = [
+            tuple(datetime.fromisoformat(each["auditd"]["lost"][end]).timestamp() * 1000 for end in ("start", "end"))
+            for each in self.notices
+            if each["event"]["action"] == "unclean-stop"
+        ]
+        return [
+            serial
+            for serial in self.missing(times)
+            if not any(begin <= serial <= end for begin, end in self.gaps)
+            and not any(begin <= times[serial] <= end for begin, end in spans)
+        ]
 
 
 class Cell:
@@ -138,10 +174,11 @@ class Cell:
         self.folder = folder
         self.broker = broker
         self.topic = topic
-        self.base_ms = time.time_ns() // 1_000_000
+        self._named = settings.get("name_format", "NONE") != "NONE"
         self.killed: list[int] = []
         self.stops: list[Stopped] = []
         self.config = config
+        self.log_format = settings.get("log_format", "ENRICHED")
         self.configure(config)
         with contextlib.ExitStack() as stack:
             self.space = Namespace({HERE: folder, **(_with_user(folder) if users else {})})
@@ -151,7 +188,7 @@ class Cell:
             stack.callback(self.log.close)
             (listening,) = self.space.ask("listen_unix", path=KERNEL)
             self.kernel = Kernel(listening)
-            self.feed = Feed(self.kernel, self.base_ms)
+            self.feed = Feed(self.kernel)
             if broker is not None:
                 (listening,) = self.space.ask("listen", port=int(broker.bootstrap.rpartition(":")[2]))
                 self.relay = Relay(listening, broker.bootstrap)
@@ -174,6 +211,12 @@ class Cell:
         # Only what auditd wrote is to be in the documents.
         Auditd.put(self.folder / _CONFIG, f"{head}[decode]\nnames = false\n{config}")
 
+    @property
+    def cuts(self) -> bool:
+        """Whether this auditd cuts the end off every record."""
+        plain = self.log_format == "RAW" and not self._named
+        return plain and self.auditd.expects.raw_cut > 0
+
     # --- the plugin ---------------------------------------------------------------------------------------------------
 
     def said(self) -> list[str]:
@@ -184,17 +227,18 @@ class Cell:
         """Until the plugin's log says something, so many times."""
         self.auditd.until(lambda: sum(what in line for line in self.said()) >= times, f"{what}, {times} times")
 
-    def kill(self) -> int:
-        """End the plugin without a word; its number."""
+    def kill(self, frozen: float = 0.0) -> None:
+        """End the plugin without a word, after it had no turn for some seconds."""
         pid = self.auditd.plugin
+        if frozen:
+            self.auditd.signal(signal.SIGSTOP, pid)
+            time.sleep(frozen)
         self.killed.append(pid)
         self.auditd.signal(signal.SIGKILL, pid)
-        return pid
 
-    def stop(self) -> Stopped:
-        """Stop auditd, and wait for the plugin's end."""
-        self.stops.append(self.auditd.stop())
-        return self.stops[-1]
+    def stop(self, *, wait: bool = True) -> None:
+        """Stop auditd, and wait for the plugin's end, too, if told so."""
+        self.stops.append(self.auditd.stop(wait=wait))
 
     def ledgers(self) -> dict[int, list[str]]:
         """The ledger that each process of the plugin told at its end."""
@@ -227,25 +271,22 @@ class Cell:
 
     def wait_until_delivered(self) -> None:
         """Until the topic has the last event that was fed."""
-        assert self.broker is not None
-        broker = self.broker
         last = f'"sequence":{self.feed.last},'.encode()
         seen = 0
 
         def there() -> bool:
             nonlocal seen
-            size = broker.size(self.topic)
+            time.sleep(0.1)
+            size = self._broker().size(self.topic)
             if size == seen:
                 return False
             seen = size
-            return any(last in each for each in broker.everything(self.topic)[-200:])
+            return any(last in each for each in self._broker().everything(self.topic)[-200:])
 
         self.auditd.until(there, "the last event arrives", _PATIENCE)
 
     def deliver_rest(self) -> None:
-        """If something waits in the spool after a stop: start once more until it is delivered."""
-        if not self.queued():
-            return
+        """Start once more, without events, until the spool is delivered."""
         before = list((self.folder / "spool").glob("g*"))
         self.auditd.start()
         self.auditd.until(lambda: not any(each.exists() for each in before), "the spool is delivered", _PATIENCE)
@@ -253,16 +294,18 @@ class Cell:
         self.auditd.until(self._idle, "nothing waits any more", _PATIENCE)
         self.stop()
 
-    def _idle(self) -> bool:
+    def _broker(self) -> Broker:
         assert self.broker is not None
-        before = self.broker.size(self.topic)
+        return self.broker
+
+    def _idle(self) -> bool:
+        before = self._broker().size(self.topic)
         time.sleep(1.5)
-        return self.broker.size(self.topic) == before
+        return self._broker().size(self.topic) == before
 
     def arrived(self) -> Arrived:
         """What stands in the topic."""
-        assert self.broker is not None
-        return self.compare(self.broker.everything(self.topic))
+        return self.compare(self._broker().everything(self.topic))
 
     def compare(self, documents: Iterable[bytes]) -> Arrived:
         """What documents say, compared by id; each is one that was fed, one of auditd's, or one of ours."""
@@ -270,12 +313,12 @@ class Cell:
         seen: set[str] = set()
         for line in documents:
             document = json.loads(line)
-            identity, serial = document["event"]["id"], document["event"].get("sequence")
+            name, serial = document["event"]["id"], document["event"].get("sequence")
             kind = document["auditd"]["message_type"]
-            if identity in seen:
+            if name in seen:
                 found.duplicates += 1
                 continue
-            seen.add(identity)
+            seen.add(name)
             if "gap" in document["auditd"]:
                 found.gaps.append((document["auditd"]["gap"]["first"], document["auditd"]["gap"]["last"]))
                 continue
@@ -286,18 +329,15 @@ class Cell:
             if kind.startswith("daemon_"):
                 found.daemon.append(kind)
             elif serial is None:
+                assert kind == "unparsed-line", line
                 found.unparsed += 1
+                found.records += 1
             else:
-                assert identity.startswith(self.id_of(serial)), identity
+                assert name.startswith(f"{HOST_ID}:{identity(self.feed.times[serial], serial)}"), name
                 if serial not in found.events:
                     found.order.append(serial)
                 found.events.setdefault(serial, []).append(document)
         return found
-
-    def id_of(self, serial: int) -> str:
-        """The id of an event that was fed."""
-        at = self.base_ms + serial
-        return f"{HOST_ID}:{at // 1000}.{at % 1000:03}:{serial}"
 
     def close(self) -> None:
         """The end of everything that was started; who still waits to be heard by auditd is told that nobody is there."""
