@@ -21,7 +21,6 @@ class Expectations:
     raw_cut: int
     reload_revives: bool
     run_folder: str
-    high_descriptors_leak: bool
 
 
 def expected(version: tuple[int, ...]) -> Expectations:

@@ -66,7 +66,7 @@ def settled(made: Cell, *, announced: tuple[str, ...] = ()) -> Arrived:
     assert made.records("intake_full") == 0
     # Consumers can tell what is not there.
     assert {each["event"]["action"] for each in found.notices} == set(announced)
-    assert found.unannounced(made.feed.times) == []
+    assert found.unannounced(made.feed.times, made.slack_ms) == []
     # auditd never had to wait for us.
     assert "queue to plugins is full" not in made.log.text()
     return found
