@@ -258,7 +258,7 @@ class Cell:
             self.auditd.signal(signal.SIGSTOP, pid)
             time.sleep(frozen)
         self.killed.append(pid)
-        self.auditd.signal(signal.SIGKILL, pid)
+        self.auditd.kill_plugin()
 
     def stop(self, *, wait: bool = True) -> None:
         """Stop auditd, and wait for the plugin's end, too, if told so."""

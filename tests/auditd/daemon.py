@@ -155,7 +155,7 @@ class Auditd:
         plugins = list(self.plugins())
         begin = time.monotonic()
         self.signal(signal.SIGTERM)
-        self.until(lambda: self._gone(self.pid), "auditd ends")
+        self.until(lambda: str(self.pid) in self._space.ask("ended"), "auditd ends")
         if wait:
             self.until(lambda: all(self._gone(each) for each in plugins), "the plugins end")
         ended = {int(pid): each for pid, each in self._space.ask("ended").items()}
@@ -164,9 +164,15 @@ class Auditd:
         of_plugins = {pid: (ended[pid][0], ended[pid][1] - begin) for pid in plugins if pid in ended}
         return Stopped(at - begin, code, of_plugins)
 
+    def kill_plugin(self) -> None:
+        """End the plugin without a word, and wait until all that it had is closed."""
+        pid = self.plugin
+        self.signal(signal.SIGKILL, pid)
+        self.until(lambda: self._gone(pid), "the plugin is gone")
+
     def _gone(self, pid: int) -> bool:
-        each = self._space.ask("processes").get(str(pid))
-        return each is None or each["state"].startswith("Z")
+        gone: bool = self._space.ask("gone", pid=pid)
+        return gone
 
     def state(self) -> dict[str, str]:
         """What auditd says of itself: `current plugin queue depth`, ..."""

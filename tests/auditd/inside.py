@@ -171,6 +171,14 @@ class Inside:
                 continue
         return found
 
+    def gone(self, pid: int, **_: object) -> bool:
+        """Whether a process has ended, and all that it had is closed."""
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        return state in "ZX"
+
     def read(self, path: str, **_: object) -> str:
         """The text of a file; empty if there is none."""
         try:

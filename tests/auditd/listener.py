@@ -51,7 +51,7 @@ class Client:
             text, self._rest = self._rest[_HEADER.size : _HEADER.size + length], self._rest[_HEADER.size + length :]
             assert kind == _ACKNOWLEDGED, (hex(kind), text)
             self._acknowledged += 1
-            assert sequence == self._acknowledged
+            assert sequence == self._acknowledged, (sequence, self._acknowledged)
 
     def close(self) -> None:
         """Hang up."""

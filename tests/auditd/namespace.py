@@ -56,6 +56,7 @@ class Namespace:
     """
 
     def __init__(self, binds: Mapping[str, Path], *, rootless: bool = False) -> None:
+        self.rootless = rootless
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(_TIMEOUT)
         self._process = subprocess.Popen(
