@@ -53,7 +53,7 @@ lint: dev ## every static check
 	cd src && cargo clippy --locked --all-targets -- -D warnings
 
 .PHONY: test-tools
-test-tools: # libauparse is what our reading is compared with, with users of our own: libraries, nothing is started
+test-tools: $(VENV)/.dev # libauparse is what our reading is compared with, with users of our own: libraries, nothing is started
 	@for package in libauparse0 libnss-wrapper; do \
 		dpkg-query --show --showformat='$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed && continue; \
 		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $$package >/dev/null; \
@@ -69,6 +69,9 @@ test-tools: # libauparse is what our reading is compared with, with users of our
 	@[ -n "$${KAFKA_BOOTSTRAP-}" ] || [ -d $(VENV)/kafka ] || ! command -v mvn >/dev/null || \
 		mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
 			-DoutputDirectory=$(abspath $(VENV))/kafka
+	@# The auditds of three suites of Debian, unpacked, not installed.
+	@$(BIN)/python -m tests.auditd.packages || \
+		{ [ -z "$${CI-}" ] && echo "no auditd could be fetched: tests with a real one will be skipped"; }
 
 .PHONY: test
 test: dev test-tools ## everything that is tested; installs what the tests need

@@ -5,33 +5,30 @@ In: a version of auditd, its settings, the plugin's configuration. Out: what was
 """
 
 import contextlib
-import json
 import os
 import re
 import signal
-import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.auditd.arrived import Arrived, arrived
 from tests.auditd.daemon import HERE, KERNEL, Auditd, Stopped, plugin_conf
-from tests.auditd.kernel import Kernel, number_of
+from tests.auditd.feed import Feed
+from tests.auditd.kernel import Kernel
 from tests.auditd.namespace import NOBODY, Namespace
 from tests.auditd.packages import Unpacked
 from tests.auditd.relay import Relay
 from tests.auditd.syslog import SystemLog
 from tests.drills.drill import HOST_ID
-from tests.drills.writer import event
 from tests.kafka.broker import Broker
 
 PLUGIN = "audisp-pyaudit"
 _CONFIG = "plugin.toml"
 _PATIENCE = 60.0
 _ERROR = 3  # as syslog(3) has it
-_PROCTITLE = b"type=PROCTITLE msg=audit(%s): proctitle=746F756368002D64002F7372762F64617461"
 # A port of auditd's, in its own network.
 PORT = 6060
 # auditd.conf for the network alone.
@@ -54,117 +51,6 @@ class Parts:
 
     library: Path
     command: Path
-
-
-class Feed:
-    """Sends events to the kernel's stand-in, at a rate on a thread of its own, each with the time of its sending.
-
-    `last` is the serial of the last one, `times` are those of all, in ms since 1970.
-    """
-
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
-        self.last = 0
-        self.records = 0
-        self.times: dict[int, int] = {}
-        self.long_texts: dict[int, str] = {}
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def send(self, count: int) -> None:
-        """So many events, as fast as they are taken."""
-        for _ in range(count):
-            self._one()
-
-    def send_long(self, size: int) -> None:
-        """A record of one event, of so many bytes; nearly all of them are its text, which is kept in `long_texts`."""
-        serial, now = self.last + 1, time.time_ns() // 1_000_000
-        head = f"audit({identity(now, serial)}): pid=1 uid=0 auid=1000 ses=1 msg='op=long cmd=\""
-        end = "\" res=success'"
-        self.long_texts[serial] = "S" * (size - len(head) - len(end))
-        self._kernel.send_record(number_of("USER_CMD"), f"{head}{self.long_texts[serial]}{end}".encode())
-        self.times[serial] = now
-        self.last = serial
-
-    def _one(self) -> None:
-        serial, now = self.last + 1, time.time_ns() // 1_000_000
-        self.times[serial] = now
-        records = event(serial, now - serial)
-        if len(records) > 1:  # as every kernel has it since 3.14
-            records.insert(-1, _PROCTITLE % identity(now, serial).encode())
-        self.records += self._kernel.send(records)
-        self.last = serial
-
-    def begin(self, rate: float) -> None:
-        """Send events from now on, this many records a second."""
-        self._stopped.clear()
-        self._thread = threading.Thread(target=self._run, args=(rate,), name="feed", daemon=True)
-        self._thread.start()
-
-    def _run(self, rate: float) -> None:
-        begin, sent = time.monotonic(), self.records
-        while not self._stopped.is_set():
-            try:
-                self._one()
-            except OSError:  # at the end of a test that failed: nobody is there any more
-                return
-            ahead = begin + (self.records - sent) / rate - time.monotonic()
-            if ahead > 0:
-                time.sleep(ahead)
-
-    def give_up(self) -> None:
-        """Send no more."""
-        self._stopped.set()
-
-    def stop(self) -> None:
-        """Send no more; returns when the last event is with the kernel."""
-        self.give_up()
-        if self._thread is not None:
-            self._thread.join(_PATIENCE)
-            assert not self._thread.is_alive(), "auditd does not take what the kernel has"
-            self._thread = None
-
-
-def identity(at: int, serial: int) -> str:
-    """How records name an event: its time, in ms since 1970, and its serial."""
-    return f"{at // 1000}.{at % 1000:03}:{serial}"
-
-
-@dataclass
-class Arrived:
-    """What a consumer has: our events by serial, auditd's own, and what was said of losses."""
-
-    events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
-    order: list[int] = field(default_factory=list)
-    duplicates: int = 0
-    records: int = 0
-    daemon: list[str] = field(default_factory=list)
-    notices: list[dict[str, Any]] = field(default_factory=list)
-    gaps: list[tuple[int, int]] = field(default_factory=list)
-    unparsed: int = 0
-
-    @property
-    def announced(self) -> list[str]:
-        """Actions of the events that tell of losses."""
-        return [each["event"]["action"] for each in self.notices]
-
-    def missing(self, times: Mapping[int, int]) -> list[int]:
-        """Serials of what was fed and did not arrive."""
-        return sorted(times.keys() - self.events.keys())
-
-    def unannounced(self, times: Mapping[int, int], slack_ms: int) -> list[int]:
-        """Those of them that neither a gap nor the time of an unclean stop, begun so much earlier, tells of."""
-        spans = [
-            tuple(datetime.fromisoformat(each["auditd"]["lost"][end]).timestamp() * 1000 for end in ("start", "end"))
-            for each in self.notices
-            if each["event"]["action"] == "unclean-stop"
-        ]
-        return [
-            serial
-            for serial in self.missing(times)
-            if not any(begin <= serial <= end for begin, end in self.gaps)
-            and not any(begin - slack_ms <= times[serial] <= end for begin, end in spans)
-        ]
 
 
 class Cell:
@@ -223,9 +109,10 @@ class Cell:
 
     def configure(self, config: str) -> None:
         """Give the plugin a configuration: sinks and queue, in TOML."""
-        head = f'[host]\nname = "lab"\nid = "{HOST_ID}"\nnodes = ["node-1.example"]\n[state]\npath = "{HERE}/engine.state"\n'
+        host = f'[host]\nname = "lab"\nid = "{HOST_ID}"\nnodes = ["node-1.example"]\n'
         # Only what auditd wrote is to be in the documents.
-        Auditd.put(self.folder / _CONFIG, f"{head}[decode]\nnames = false\n{config}")
+        rest = f'[state]\npath = "{HERE}/engine.state"\n[decode]\nnames = false\n'
+        Auditd.put(self.folder / _CONFIG, host + rest + config)
 
     @property
     def cuts(self) -> bool:
@@ -329,42 +216,10 @@ class Cell:
 
     def arrived(self) -> Arrived:
         """What stands in the topic."""
-        return self.compare(self._broker().everything(self.topic))
-
-    def compare(self, documents: Iterable[bytes]) -> Arrived:
-        """What documents say, compared by id; each is one that was fed, one of auditd's, or one of ours."""
-        found = Arrived()
-        seen: set[str] = set()
-        for line in documents:
-            document = json.loads(line)
-            name, serial = document["event"]["id"], document["event"].get("sequence")
-            kind = document["auditd"]["message_type"]
-            if name in seen:
-                found.duplicates += 1
-                continue
-            seen.add(name)
-            if "gap" in document["auditd"]:
-                found.gaps.append((document["auditd"]["gap"]["first"], document["auditd"]["gap"]["last"]))
-                continue
-            if "lost" in document["auditd"]:
-                found.notices.append(document)
-                continue
-            found.records += len(document["auditd"]["record_types"])
-            if kind.startswith("daemon_"):
-                found.daemon.append(kind)
-            elif serial is None:
-                assert kind == "unparsed-line", line
-                found.unparsed += 1
-                found.records += 1
-            else:
-                assert name.startswith(f"{HOST_ID}:{identity(self.feed.times[serial], serial)}"), name
-                if serial not in found.events:
-                    found.order.append(serial)
-                found.events.setdefault(serial, []).append(document)
-        return found
+        return arrived(self._broker().everything(self.topic), self.feed.times)
 
     def close(self) -> None:
-        """The end of everything that was started; who still waits to be heard by auditd is told that nobody is there."""
+        """The end of everything that was started; who still waits for auditd is told that nobody is there."""
         self.feed.give_up()
         self._stack.close()
         self.kernel.close()

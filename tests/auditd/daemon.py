@@ -61,7 +61,7 @@ def plugin_conf(path: str, args: str = "") -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Stopped:
-    """How an end went, in seconds since it was asked for; `plugins`: exit codes and seconds of the plugins there were."""
+    """How an end went, in seconds since it was asked for; `plugins`: exit code and seconds of each that outlived it."""
 
     auditd: float
     code: int
@@ -112,7 +112,7 @@ class Auditd:
         path.chmod(0o640)
 
     def start(self, *, foreground: bool = False, plugins: int = 1) -> None:
-        """Start, and wait until its plugins run. `foreground`: with our own output instead of none, and without a log."""
+        """Start, and wait until so many plugins run. `foreground`: with an output, and without a log of its own."""
         argv = [*self._unpacked.command(self._library), "-c", f"{HERE}/etc", "-s", "nochange"]
         started = self._space.ask(
             "start",
@@ -134,7 +134,9 @@ class Auditd:
         found = self._space.ask("processes")
         mine = {int(pid): each for pid, each in found.items() if each["parent"] == self.pid}
         # Between fork and exec it is auditd itself.
-        return {pid: each for pid, each in mine.items() if each["argv"] and each["argv"] != found[str(self.pid)]["argv"]}
+        return {
+            pid: each for pid, each in mine.items() if each["argv"] and each["argv"] != found[str(self.pid)]["argv"]
+        }
 
     @property
     def plugin(self) -> int:
@@ -151,7 +153,7 @@ class Auditd:
         self.signal(signal.SIGHUP)
 
     def stop(self, *, wait: bool = True) -> Stopped:
-        """Stop, as `systemctl stop` of a unit with KillMode=process does; wait until plugins are gone, too, if told so."""
+        """Stop, as `kill` does; wait until the plugins are gone, too, if told so."""
         plugins = list(self.plugins())
         begin = time.monotonic()
         self.signal(signal.SIGTERM)

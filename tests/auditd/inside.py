@@ -1,7 +1,7 @@
 """Process 1 of a namespace in which an auditd runs: starts it, and does what has to be done from inside.
 
 In: requests as JSON from the socket on standard input, one a datagram. Out: an answer to each, in order, with
-descriptors where sockets are handed over. It ends, and with it all processes of the namespace, when the other end is closed.
+descriptors where sockets are handed over. It ends when the other end is closed, and with it all that runs here.
 
     unshare --mount --net --pid --fork --mount-proc python3 -I inside.py OUTER_PID_NAMESPACE < SOCKET
 
@@ -10,20 +10,22 @@ it tries. So this refuses to run in any other.
 """
 
 import ctypes
+import fcntl
 import json
 import os
 import select
 import signal
 import socket
+import struct
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 _BIND, _MOVE, _RECURSIVE, _PRIVATE = 4096, 8192, 16384, 1 << 18
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _REQUEST_BYTES = 1 << 16
+_SIOCSIFFLAGS = 0x8914
 
 
 def why_not(outer: str, pid_namespace: str, pid: int) -> str:
@@ -67,12 +69,8 @@ def _own_folders(binds: dict[str, str]) -> None:
 
 def _network() -> None:
     """The loopback goes up; as many datagrams wait in a socket as on a machine with systemd."""
-    flags = 0x8914  # SIOCSIFFLAGS
-    import fcntl  # noqa: PLC0415  # nothing else needs it
-    import struct  # noqa: PLC0415  # as above
-
     with socket.socket() as any_socket:
-        fcntl.ioctl(any_socket, flags, struct.pack("16sh14x", b"lo", 1 | 64))  # up and running
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", 1 | 64))  # up and running
     try:
         Path("/proc/sys/net/unix/max_dgram_qlen").write_text("512")
     except OSError:
@@ -105,7 +103,7 @@ class Inside:
                 descriptors: list[int] = []
                 answer: dict[str, Any] = {}
                 try:
-                    do: Callable[..., Any] = getattr(self, request.pop("do"))
+                    do = getattr(self, request.pop("do"))
                     answer["value"] = do(hand_over=descriptors, **request)
                 except Exception as error:  # noqa: BLE001  # told to the test, which fails
                     answer["error"] = repr(error)
@@ -156,7 +154,8 @@ class Inside:
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             try:
-                status = dict(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line)
+                lines = (folder / "status").read_text().splitlines()
+                status = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
                 found[folder.name] = {
                     "parent": int(status["PPid"]),
                     "state": status["State"],

@@ -31,7 +31,17 @@ _WAIT_SECONDS = 0.2
 def build(folder: Path) -> Path:
     """Compile the library to preload; for any C library, so without a start file and what compilers add."""
     library = folder / "audit_stand_in.so"
-    flags = ("-std=gnu11", "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-nostartfiles", "-fno-stack-protector")
+    flags = (
+        "-std=gnu11",
+        "-shared",
+        "-fPIC",
+        "-O2",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-nostartfiles",
+        "-fno-stack-protector",
+    )
     done = subprocess.run(["cc", *flags, "-o", library, _SOURCE], capture_output=True, text=True, check=False)  # noqa: S607
     assert done.returncode == 0, done.stderr
     return library

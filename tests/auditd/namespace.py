@@ -59,8 +59,9 @@ class Namespace:
         self.rootless = rootless
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(_TIMEOUT)
+        outer = str(Path("/proc/self/ns/pid").readlink())
         self._process = subprocess.Popen(
-            [*_command(rootless=rootless), _PYTHON, "-I", "-c", _INSIDE.read_text(), os.readlink("/proc/self/ns/pid")],
+            [*_command(rootless=rootless), _PYTHON, "-I", "-c", _INSIDE.read_text(), outer],
             stdin=theirs.fileno(),
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
         )

@@ -67,7 +67,7 @@ def upstream(version: str) -> str:
 
 
 def fetch(suite: str, folder: Path = FOLDER) -> None:
-    """Fetch and unpack what a suite has, unless it is there; what `apt-get install` would bring, without its scripts."""
+    """Fetch and unpack a suite's auditd and all that it needs, unless they are there; no script of theirs is run."""
     if unpacked(suite, folder) is not None:
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -99,6 +99,16 @@ def why_not() -> str:
     return f"the auditd of {', '.join(missing)} is not in {FOLDER} (make test brings it)" if missing else ""
 
 
+def _know_the_mirror() -> None:
+    """On a machine that never asked for Debian's packages, ask."""
+    try:
+        download.mirror()
+    except OSError:
+        download.apt("update")
+
+
 if __name__ == "__main__":
-    with ThreadPoolExecutor() as pool:
+    if any(unpacked(each) is None for each in SUITES):
+        _know_the_mirror()
+    with ThreadPoolExecutor() as pool:  # most of it is waiting
         list(pool.map(fetch, SUITES))

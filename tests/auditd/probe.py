@@ -1,6 +1,6 @@
 """A plugin that notes how it was started, what signals come, and every byte of its input. It is `execve`d by auditd.
 
-    probe FOLDER NAME ...    writes FOLDER/NAME-PID.json (its start), .signals (a line each) and .input
+probe FOLDER NAME ...    writes FOLDER/NAME-PID.json (its start), .signals (a line each) and .input
 """
 
 import fcntl
@@ -11,14 +11,18 @@ import sys
 from pathlib import Path
 
 folder, name = sys.argv[1:3]
-before = {key: value for line in Path("/proc/self/status").read_text().splitlines() for key, _, value in [line.partition(":\t")]}
+before = {
+    key: value
+    for line in Path("/proc/self/status").read_text().splitlines()
+    for key, _, value in [line.partition(":\t")]
+}
 made = Path(folder, f"{name}-{os.getpid()}")
 signals = made.with_suffix(".signals").open("a", encoding="ascii")
 
 
 def note(what: str) -> None:
     """A line, at once."""
-    print(what, file=signals, flush=True)  # noqa: T201  # into a file
+    print(what, file=signals, flush=True)  # into a file
 
 
 for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT):

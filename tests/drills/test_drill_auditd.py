@@ -17,10 +17,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
-from tests.auditd.cell import PLUGIN, Arrived, Cell, Parts, cell
-from tests.auditd.daemon import HERE, plugin_conf
+from tests.auditd.cell import Arrived, Cell, Parts, cell
+from tests.auditd.daemon import HERE
 from tests.auditd.fixtures import make_folder, parts
-from tests.auditd.packages import SUITES, Unpacked, unpacked
+from tests.auditd.packages import SUITES, unpacked
 from tests.drills.drill import HOST_ID, SCALE, WHOLE, in_order, kafka, note
 from tests.kafka.broker import Broker
 
@@ -127,7 +127,7 @@ def reloaded(made: Cell) -> Arrived:
 
 
 def restarted(made: Cell) -> Arrived:
-    """auditd is stopped and started again while events come: what is not there, auditd threw away, and that is told."""
+    """A restart while events come: what is not there, auditd threw away, and that is told."""
     made.auditd.start()
     made.feed.begin(RATE)
     for _ in range(2):
@@ -146,7 +146,7 @@ def restarted(made: Cell) -> Arrived:
 
 
 def stopped_with_a_backlog(made: Cell) -> Arrived:
-    """auditd stops while the broker is away: the plugin is gone at once, and what waits arrives after the next start."""
+    """A stop while the broker is away: the plugin is gone at once, and what waits arrives after the next start."""
     assert made.relay is not None
     made.relay.go_away()
     made.auditd.start()
@@ -165,7 +165,7 @@ def stopped_with_a_backlog(made: Cell) -> Arrived:
 
 
 def stopped_while_frozen(made: Cell) -> Arrived:
-    """auditd stops while the plugin has no turn: what lies in its socket arrives; what auditd still had is a gap."""
+    """A stop while the plugin has no turn: what lies in its socket arrives; what auditd still had is a gap."""
     made.auditd.start()
     made.wait_for("event=reading")
     plugin = made.auditd.plugin
@@ -242,7 +242,7 @@ def long_lines(made: Cell) -> Arrived:
     found = settled(made)
     assert found.missing(made.feed.times) == []
     whole = []
-    for serial, size in enumerate(sizes, 1):
+    for serial in range(1, 1 + len(sizes)):
         (document,) = found.events[serial]
         text = document["auditd"]["data"]["cmd"]
         sent = made.feed.long_texts[serial]
@@ -257,7 +257,7 @@ def long_lines(made: Cell) -> Arrived:
 
 
 def node_names(made: Cell) -> Arrived:
-    """auditd names the host in every record: it is ours, whatever auditd calls it, if the configuration says so."""
+    """The host is named in every record: it is ours, whatever auditd calls it, if the configuration says so."""
     made.auditd.start()
     made.feed.send(50)
     made.wait_until_delivered()
@@ -322,9 +322,13 @@ def test_auditd(  # noqa: PLR0913, PLR0917  # what makes a cell
     assert found_one is not None
     topic = f"{suite}-{log_format}-{kind.__name__}"
     up.make_topic(topic)
-    config = kafka(Path(HERE), up.bootstrap, topic)
-    settings = {"log_format": log_format, **SETTINGS.get(kind, {})}
-    with cell(make_folder(tmp_path), found_one, parts, config=config, settings=settings, broker=up, topic=topic) as made:
+    how = {
+        "config": kafka(Path(HERE), up.bootstrap, topic),
+        "settings": {"log_format": log_format, **SETTINGS.get(kind, {})},
+        "broker": up,
+        "topic": topic,
+    }
+    with cell(make_folder(tmp_path), found_one, parts, **how) as made:
         found = kind(made)
         note(
             fed=made.feed.last,
@@ -333,8 +337,6 @@ def test_auditd(  # noqa: PLR0913, PLR0917  # what makes a cell
             unparsed=found.unparsed,
             announced=found.announced,
             gaps=found.gaps,
-            stops=[
-                {"auditd": round(each.auditd, 3), "plugins": [round(seconds, 3) for _, seconds in each.plugins.values()]}
-                for each in made.stops
-            ],
+            auditd_seconds=[round(each.auditd, 3) for each in made.stops],
+            plugin_seconds=[round(after, 3) for each in made.stops for _, after in each.plugins.values()],
         )

@@ -1,5 +1,6 @@
 """What we believe of auditd, tried with each version there is: a plugin that notes what it sees takes our place."""
 
+import contextlib
 import json
 import re
 import signal
@@ -58,21 +59,17 @@ def probed(request: pytest.FixtureRequest, parts: Parts, tmp_path: Path) -> Iter
     """Makes a cell with probes in the plugin's place."""
     found = unpacked(request.param)
     assert found is not None
-    made: list[Any] = []
+    with contextlib.ExitStack() as stack:
 
-    def make(args: str = f"{HERE} probe", **settings: str) -> Cell:
-        folder = make_folder(tmp_path)
-        program = folder / "probe"
-        program.write_text(f"#!/usr/bin/python3 -I\n{_PROBE.read_text()}")
-        program.chmod(0o755)
-        plugins = {"probe.conf": plugin_conf(f"{HERE}/probe", args)}
-        made.append(cell(folder, found, parts, config="", settings=settings, plugins=plugins))
-        entered: Cell = made[-1].__enter__()
-        return entered
+        def make(args: str = f"{HERE} probe", **settings: str) -> Cell:
+            folder = make_folder(tmp_path)
+            program = folder / "probe"
+            program.write_text(f"#!/usr/bin/python3 -I\n{_PROBE.read_text()}")
+            program.chmod(0o755)
+            plugins = {"probe.conf": plugin_conf(f"{HERE}/probe", args)}
+            return stack.enter_context(cell(folder, found, parts, config="", settings=settings, plugins=plugins))
 
-    yield make
-    for each in made:
-        each.__exit__(None, None, None)
+        yield make
 
 
 def mask(numbers: tuple[int, ...]) -> int:
@@ -152,7 +149,7 @@ def test_a_stop(probed: Probed) -> None:
 
 
 def test_nobody_is_left_when_auditd_has_gone(probed: Probed) -> None:
-    """auditd waits for no plugin at its stop: one that has no turn is left behind, and reads what lies in its socket."""
+    """A stop waits for no plugin: one that has no turn is left behind, and reads what lies in its socket."""
     made = probed()
     made.auditd.start()
     probe = Probe(made)

@@ -25,13 +25,14 @@ __all__ = ["parts"]  # a fixture
 _FILE = f'[sinks.file]\ntype = "file"\npath = "{HERE}/out.json"\n'
 _LOGIN = (
     "node={node} type=USER_LOGIN msg=audit(1700000000.{ms:03}:{serial}): pid=5 uid=0 auid=1000 ses=1 "
-    'msg=\'op=login acct="lab" exe="/usr/sbin/sshd" hostname=? addr=? terminal=ssh res=success\'\x1dUID="root" AUID="lab"'
+    'msg=\'op=login acct="lab" exe="/usr/sbin/sshd" hostname=? addr=? terminal=ssh res=success\''
+    '\x1dUID="root" AUID="lab"'
 )
 
 
-def lines(node: str, first: int, last: int) -> list[bytes]:
-    """Log-ins as another host's auditd sends them."""
-    return [_LOGIN.format(node=node, ms=each % 1000, serial=each).encode() for each in range(first, last + 1)]
+def login(node: str, serial: int) -> bytes:
+    """A log-in as another host's auditd sends it."""
+    return _LOGIN.format(node=node, ms=serial % 1000, serial=serial).encode()
 
 
 def exercise(made: Cell) -> None:
@@ -40,7 +41,7 @@ def exercise(made: Cell) -> None:
     made.wait_for("event=reading")
     (connected,) = made.space.ask("connect", port=PORT)
     client = Client(connected)
-    count = client.send([line for each in range(1, 301) for node in ("web-1", "web-2") for line in lines(node, each, each)])
+    count = client.send(login(node, serial) for serial in range(1, 301) for node in ("web-1", "web-2"))
     count += client.send([b"garbage that is no record"])
     client.close()
     made.stop()

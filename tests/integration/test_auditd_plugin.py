@@ -1,5 +1,6 @@
 """The installed plugin under each auditd: what it finds there, and what does not depend on what is delivered where."""
 
+import contextlib
 import json
 import re
 import sys
@@ -29,16 +30,13 @@ def make(request: pytest.FixtureRequest, parts: Parts, tmp_path: Path) -> Iterat
     """Makes a cell with the plugin and a file to write to."""
     found = unpacked(request.param)
     assert found is not None
-    made: list[Any] = []
+    with contextlib.ExitStack() as stack:
 
-    def make(config: str = FILE, settings: dict[str, str] | None = None, **how: Any) -> Cell:  # noqa: ANN401  # as `Cell`
-        made.append(cell(make_folder(tmp_path), found, parts, config=config, settings=settings or {}, **how))
-        entered: Cell = made[-1].__enter__()
-        return entered
+        def make(config: str = FILE, settings: dict[str, str] | None = None, **how: Any) -> Cell:  # noqa: ANN401  # as `Cell`
+            folder = make_folder(tmp_path)
+            return stack.enter_context(cell(folder, found, parts, config=config, settings=settings or {}, **how))
 
-    yield make
-    for each in made:
-        each.__exit__(None, None, None)
+        yield make
 
 
 def documents(made: Cell) -> list[dict[str, Any]]:
@@ -73,7 +71,7 @@ def test_the_description_we_ship_is_accepted(make: Make, parts: Parts) -> None:
 
 
 def test_what_it_makes_of_how_it_is_started(make: Make) -> None:
-    """Whatever auditd gives it, the plugin has its output, hears signals, and has no descriptor that it did not open."""
+    """Whatever auditd gives it, the plugin hears signals, and has no descriptor of auditd's."""
     made = make()
     made.auditd.start()
     made.wait_for("event=reading")
