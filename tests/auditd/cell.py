@@ -116,9 +116,9 @@ class Cell:
 
     @property
     def cuts(self) -> bool:
-        """Whether this auditd cuts the end off every record."""
+        """Whether the end of every record is missing, by this auditd's doing or ours."""
         plain = self.log_format == "RAW" and not self._named
-        return plain and self.auditd.expects.raw_cut > 0
+        return self.feed.cut > 0 or (plain and self.auditd.expects.raw_cut > 0)
 
     @property
     def slack_ms(self) -> int:

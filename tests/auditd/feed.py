@@ -21,12 +21,14 @@ def identity(at: int, serial: int) -> str:
 class Feed:
     """Sends events to the kernel's stand-in, at a rate on a thread of its own, each with the time of its sending.
 
-    `last` is the serial of the last one, `times` are those of all, in ms since 1970.
+    `last` is the serial of the last one, `times` are those of all, in ms since 1970. `cut`: how many bytes at the end
+    of each record are left out.
     """
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self.last = 0
+        self.cut = 0
         self.records = 0
         self.times: dict[int, int] = {}
         self.long_texts: dict[int, str] = {}
@@ -54,6 +56,8 @@ class Feed:
         records = event(serial, now - serial)
         if len(records) > 1:  # as every kernel has it since 3.14
             records.insert(-1, _PROCTITLE.format(identity=identity(now, serial)).encode())
+        if self.cut:
+            records = [each.rstrip(b"\n")[: -self.cut] for each in records]
         self.records += self._kernel.send(records)
         self.last = serial
 

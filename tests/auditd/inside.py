@@ -91,7 +91,8 @@ class Inside:
     def serve(self) -> None:
         """Until the other end is closed."""
         while True:
-            ready = select.select([self._control, self._wake], [], [])[0]
+            control: list[Any] = [self._control, self._wake]
+            ready = select.select(control, [], [])[0]
             if self._wake in ready:
                 os.read(self._wake, 4096)
                 self._reap()
