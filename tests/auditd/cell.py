@@ -27,6 +27,7 @@ from tests.kafka.broker import Broker
 
 PLUGIN = "audisp-pyaudit"
 _CONFIG = "plugin.toml"
+_STATUS = "status/status.json"
 _PATIENCE = 60.0
 _ERROR = 3  # as syslog(3) has it
 # A port of auditd's, in its own network.
@@ -77,6 +78,7 @@ class Cell:
         self._named = settings.get("name_format", "NONE") != "NONE"
         self.killed: list[int] = []
         self.stops: list[Stopped] = []
+        self._users = users
         self.config = config
         self.log_format = settings.get("log_format", "ENRICHED")
         self.configure(config)
@@ -111,8 +113,11 @@ class Cell:
         """Give the plugin a configuration: sinks and queue, in TOML."""
         host = f'[host]\nname = "lab"\nid = "{HOST_ID}"\nnodes = ["node-1.example"]\n'
         # Only what auditd wrote is to be in the documents.
-        rest = f'[state]\npath = "{HERE}/engine.state"\n[decode]\nnames = false\n'
-        Auditd.put(self.folder / _CONFIG, host + rest + config)
+        rest = f'[state]\npath = "{HERE}/state/engine.state"\n[decode]\nnames = false\n'
+        status = f'[metrics]\nstatus = "{HERE}/{_STATUS}"\n'
+        Auditd.put(self.folder / _CONFIG, host + rest + status + config)
+        if self._users:
+            os.chown(self.folder / _CONFIG, 0, USER_ID)
 
     @property
     def cuts(self) -> bool:
@@ -183,16 +188,14 @@ class Cell:
     def wait_until_delivered(self) -> None:
         """Until the topic has the last event that was fed."""
         last = f'"sequence":{self.feed.last},'.encode()
-        seen = 0
+        seen = -1
 
         def there() -> bool:
             nonlocal seen
-            time.sleep(0.1)
-            size = self._broker().size(self.topic)
-            if size == seen:
-                return False
-            seen = size
-            return any(last in each for each in self._broker().everything(self.topic)[-200:])
+            time.sleep(0.2)
+            before, seen = seen, self._broker().size(self.topic)
+            # All of it is read, which takes its time, when no more comes.
+            return before == seen and any(last in each for each in self._broker().everything(self.topic)[-500:])
 
         self.auditd.until(there, "the last event arrives", _PATIENCE)
 

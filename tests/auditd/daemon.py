@@ -25,7 +25,7 @@ _PATIENCE = 30.0
 _SETTINGS = {
     "local_events": "yes",
     "write_logs": "yes",
-    "log_file": f"{HERE}/audit.log",
+    "log_file": f"{HERE}/log/audit.log",
     "log_group": "root",
     "log_format": "ENRICHED",
     "flush": "NONE",
@@ -99,6 +99,7 @@ class Auditd:
         self._space = space
         self._library = library
         self._unpacked = unpacked
+        (folder / "log").mkdir()  # auditd makes it its own
         etc = folder / "etc" / "plugins.d"
         etc.mkdir(parents=True, mode=0o755)
         for name, text in plugins.items():

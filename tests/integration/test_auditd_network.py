@@ -22,7 +22,7 @@ from tests.auditd.packages import SUITES, Unpacked, unpacked
 
 __all__ = ["parts"]  # a fixture
 
-_FILE = f'[sinks.file]\ntype = "file"\npath = "{HERE}/out.json"\n'
+_FILE = f'[sinks.file]\ntype = "file"\npath = "{HERE}/out/out.json"\n'
 _LOGIN = (
     "node={node} type=USER_LOGIN msg=audit(1700000000.{ms:03}:{serial}): pid=5 uid=0 auid=1000 ses=1 "
     'msg=\'op=login acct="lab" exe="/usr/sbin/sshd" hostname=? addr=? terminal=ssh res=success\''
@@ -45,7 +45,7 @@ def exercise(made: Cell) -> None:
     count += client.send([b"garbage that is no record"])
     client.close()
     made.stop()
-    found = [json.loads(line) for line in (made.folder / "out.json").read_bytes().splitlines()]
+    found = [json.loads(line) for line in (made.folder / "out" / "out.json").read_bytes().splitlines()]
     logins = [each for each in found if each["auditd"]["message_type"] == "user_login"]
     assert [(each["host"]["name"], each["event"]["sequence"]) for each in logins] == [
         (node, serial) for serial in range(1, 301) for node in ("web-1", "web-2")

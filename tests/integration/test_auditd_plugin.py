@@ -21,7 +21,7 @@ from tests.auditd.packages import SUITES, unpacked
 
 __all__ = ["parts"]  # a fixture
 
-FILE = f'[sinks.file]\ntype = "file"\npath = "{HERE}/out.json"\n'
+FILE = f'[sinks.file]\ntype = "file"\npath = "{HERE}/out/out.json"\n'
 Make = Callable[..., Cell]
 
 
@@ -41,7 +41,7 @@ def make(request: pytest.FixtureRequest, parts: Parts, tmp_path: Path) -> Iterat
 
 def documents(made: Cell) -> list[dict[str, Any]]:
     """What is in the file."""
-    return [json.loads(line) for line in (made.folder / "out.json").read_bytes().splitlines()]
+    return [json.loads(line) for line in (made.folder / "out" / "out.json").read_bytes().splitlines()]
 
 
 def closed(made: Cell) -> None:
@@ -118,16 +118,19 @@ def test_a_long_line_that_was_cut(make: Make) -> None:
     closed(made)
 
 
-def test_users_of_a_namespace(make: Make) -> None:
-    """The harness can have the user whom the plugin is to become, without a word in the machine's own files."""
+def test_its_own_user(make: Make) -> None:
+    """Started by root, as auditd starts everybody, it goes on as its own user, whose all is that it writes."""
     made = make(settings={"log_format": "ENRICHED"}, users=True)
     made.auditd.start()
     made.wait_for("event=reading")
+    (plugin,) = made.auditd.plugins().values()
+    assert plugin["uid"] == str(USER_ID)
     record = f"audit(1700000000.001:1): pid=1 uid={USER_ID} auid=0 ses=1 msg='op=login acct=\"x\" res=success'"
     made.kernel.send_record(number_of("USER_LOGIN"), record.encode())
     made.stop()
     (found,) = (each for each in documents(made) if each["auditd"]["message_type"] == "user_login")
-    # auditd found the name.
+    # auditd found the name, which the machine's own files need not have.
     assert (found["user"]["id"], found["user"]["name"]) == (str(USER_ID), PLUGIN)
-    assert f"{PLUGIN}:x:{USER_ID}:" not in Path("/etc/passwd").read_text()
+    written = [each for name in ("out", "state", "status") for each in (made.folder / name).iterdir()]
+    assert {each.stat().st_uid for each in written} == {USER_ID}
     closed(made)
