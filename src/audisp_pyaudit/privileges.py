@@ -58,19 +58,20 @@ class Rights:
 
 
 def prepare(config: Config, log: Log) -> User | None:
-    """Find out whom to become, and make the folders that user needs; None for nobody else.
+    """Find out whom to become, and make the folders that are needed; None for nobody else.
+
+    The sandbox allows writing to what is there when it begins: also for who stays who it is, folders are made first.
 
     Args:
         config: says who to be, and where files are.
         log: where to tell what could not be.
     """
-    if os.geteuid() != 0 or not config.privileges.user:
-        return None
-    user = find_user(config.privileges.user)
-    if user is None:
-        log.warning("there is no such user; running as root", user=config.privileges.user)
-    else:
-        make_folders(config, user, log)
+    user = None
+    if os.geteuid() == 0 and config.privileges.user:
+        user = find_user(config.privileges.user)
+        if user is None:
+            log.warning("there is no such user; running as root", user=config.privileges.user)
+    make_folders(config, user, log)
     return user
 
 
@@ -131,8 +132,8 @@ def folders(config: Config) -> Iterator[tuple[str, int]]:
             yield os.path.dirname(path), _PUBLIC  # noqa: PTH120
 
 
-def make_folders(config: Config, user: User, log: Log) -> None:
-    """Make the folders that are missing, for the user that will need them."""
+def make_folders(config: Config, user: User | None, log: Log) -> None:
+    """Make the folders that are missing, for the user that will need them; for who we are, if None."""
     for folder, mode in folders(config):
         path = Path(folder)
         try:
@@ -140,6 +141,8 @@ def make_folders(config: Config, user: User, log: Log) -> None:
                 continue
             path.parent.mkdir(mode=_PUBLIC, parents=True, exist_ok=True)
             path.mkdir(mode=mode)
+            if user is None:
+                continue
             # By descriptor, and only what is a folder: the parent may be somebody's who puts a link there.
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:

@@ -101,6 +101,15 @@ def test_missing_folders_are_made_for_the_user(tmp_path: Path) -> None:
     assert log.lines == []
 
 
+def test_missing_folders_are_made_for_who_stays(tmp_path: Path) -> None:
+    """Without a user to become, too, the sandbox comes after the folders: what is not there could not be written to."""
+    log = MemoryLog()
+    assert privileges.prepare(config(tmp_path, user=""), log) is None
+    for name in ("state", "var/spool", "run"):
+        assert (tmp_path / name).stat().st_uid == os.geteuid(), name
+    assert log.lines == []
+
+
 def test_what_cannot_be_made_is_told(tmp_path: Path) -> None:
     """A file where a folder should be is named; the plugin runs all the same."""
     log = MemoryLog()
