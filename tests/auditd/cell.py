@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from audisp_pyaudit.status_file import ledger_of, read
 from tests.auditd.arrived import Arrived, arrived
 from tests.auditd.daemon import HERE, KERNEL, Auditd, Stopped, plugin_conf
 from tests.auditd.feed import Feed
@@ -177,6 +178,12 @@ class Cell:
             for each in self.log.lines
             if each.program == PLUGIN and each.severity <= _ERROR and each.text not in told
         ]
+
+    def agrees(self) -> None:
+        """After the end, the last status says what the ledger of that process says."""
+        status = read(str(self.folder / _STATUS))
+        assert not status["running"]
+        assert list(ledger_of(status).lines()) == self.ledgers()[status["pid"]]
 
     def queued(self) -> int:
         """What waits for the sink behind a queue after the last stop."""

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,13 @@ EATEN_AT_A_STOP = 30
 Make = Callable[..., Any]
 
 
-def settled(made: Cell, *, announced: tuple[str, ...] = ()) -> Arrived:
+def settled(made: Cell, *, announced: tuple[str, ...] = (), split: int = 0) -> Arrived:
     """What is true of the plugin at the end of every cell, and what arrived.
 
     Args:
         made: auditd is stopped by now.
         announced: losses that have to be announced, and no others.
+        split: how many events auditd may have thrown away but for their end, which tells nobody that they were.
     """
     # Always left: auditd's last word, which it says after the broker's last chance.
     if made.queued() > 1:
@@ -53,6 +55,7 @@ def settled(made: Cell, *, announced: tuple[str, ...] = ()) -> Arrived:
     started = sum("event=reading " in line for line in made.said())
     last_words = [each[-1] for each in made.ledgers().values()]
     assert last_words == ["ledger closed"] * (started - len(made.killed)), made.log.text()
+    made.agrees()
     for stopped in made.stops:
         assert stopped.code == 0
         assert {code for code, _ in stopped.plugins.values()} <= {0}
@@ -67,7 +70,7 @@ def settled(made: Cell, *, announced: tuple[str, ...] = ()) -> Arrived:
     assert made.records("intake_full") == 0
     # Consumers can tell what is not there.
     assert {each["event"]["action"] for each in found.notices} == set(announced)
-    assert found.unannounced(made.feed.times, made.slack_ms) == []
+    assert len(found.unannounced(made.feed.times, made.slack_ms)) <= split, (found.gaps, made.log.text())
     # auditd never had to wait for us.
     assert "queue to plugins is full" not in made.log.text()
     return found
@@ -118,7 +121,7 @@ def reloaded(made: Cell) -> Arrived:
             made.wait_for("event=reading", 1 + number)
             assert made.auditd.plugin != before
         took.append(round(time.monotonic() - begin, 3))
-        made.auditd.until(lambda path=more: path.exists() and path.stat().st_size, "the new sink has events")
+        made.auditd.until(partial(has_content, more), "the new sink has events")
         time.sleep(SECONDS / 4)
     note(reload_seconds=took)
     made.feed.stop()
@@ -127,6 +130,11 @@ def reloaded(made: Cell) -> Arrived:
     found = settled(made)
     assert found.missing(made.feed.times) == []
     return found
+
+
+def has_content(path: Path) -> bool:
+    """Whether there is such a file with something in it."""
+    return path.exists() and path.stat().st_size > 0
 
 
 def restarted(made: Cell) -> Arrived:
@@ -143,7 +151,7 @@ def restarted(made: Cell) -> Arrived:
     made.feed.stop()
     made.wait_until_delivered()
     made.stop()
-    found = settled(made)
+    found = settled(made, split=2)
     assert len(found.missing(made.feed.times)) <= 2 * EATEN_AT_A_STOP
     return found
 
@@ -170,10 +178,13 @@ def stopped_with_a_backlog(made: Cell) -> Arrived:
 def stopped_while_frozen(made: Cell) -> Arrived:
     """A stop while the plugin has no turn: what lies in its socket arrives; what auditd still had is a gap."""
     made.auditd.start()
-    made.wait_for("event=reading")
+    made.feed.send(10)
+    made.wait_until_delivered()
     plugin = made.auditd.plugin
     made.auditd.signal(signal.SIGSTOP, plugin)
     made.feed.send(300)  # as many records as auditd has room for
+    last = f":{made.feed.last}): ".encode()
+    made.auditd.until(lambda: last in (made.folder / "log" / "audit.log").read_bytes(), "auditd has it all")
     made.stop(wait=False)
     made.auditd.signal(signal.SIGCONT, plugin)
     made.wait_for("ledger closed")
@@ -181,9 +192,9 @@ def stopped_while_frozen(made: Cell) -> Arrived:
     made.feed.send(10)
     made.wait_until_delivered()
     made.stop()
-    found = settled(made)
+    found = settled(made, split=1)
     # Some 180 records fit into the socket.
-    assert len(found.events) > 10 + 100 / 5
+    assert 20 + 100 / 6 < len(found.events) < 320
     return found
 
 
