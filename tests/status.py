@@ -6,12 +6,15 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from audisp_pyaudit.cli.status_text import lines
 from audisp_pyaudit.delivery.level import Level
 from audisp_pyaudit.intake import Dropped
 from audisp_pyaudit.kernel_audit import KernelStatus
 from audisp_pyaudit.latency import Latency
 from audisp_pyaudit.ledger import Ledger
+from audisp_pyaudit.metrics import PREFIX
 from audisp_pyaudit.sinks.base import SinkStats
 from audisp_pyaudit.status import About, Parts, Reporter
 from audisp_pyaudit.status_file import condition, ledger_of, read
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from audisp_pyaudit.framing import Frames
     from audisp_pyaudit.status import Status
     from tests.plugin import Plugin
+
+
+Numbers = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def status_of(plugin: Plugin) -> Status:
@@ -54,6 +60,42 @@ def agrees_with_ledger(plugin: Plugin) -> None:
     at = status["written"]
     assert condition(status, at) == "ended"
     assert next(iter(lines(status, "ended", at))).startswith("NOT RUNNING: its input ended")
+
+
+def numbers_in(text: str) -> Numbers:
+    """All samples of a text of metrics."""
+    families = text_string_to_metric_families(text)
+    return {
+        (sample.name.removeprefix(PREFIX), frozenset(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def number(found: Numbers, name: str, **labels: str) -> float:
+    """One of them."""
+    return found[name, frozenset(labels.items())]
+
+
+def are_of_the_ledger(found: Numbers, ledger: dict[str, Any]) -> None:
+    """Every number of a ledger is the one in the metrics."""
+    engine, dropped = ledger["engine"], ledger["intake_full"]["records"]
+    assert number(found, "records_read_total") == engine["records_in"] + dropped
+    assert number(found, "records_lost_total", reason="intake_full") == dropped
+    for fate in ("published", "end_of_event", "filtered"):
+        assert number(found, "records_total", fate=fate) == engine[f"records_{fate}"]
+    assert number(found, "records_held") == engine["records_held"]
+    assert number(found, "events_published_total") == engine["events_published"]
+    assert number(found, "notices_total") == ledger["notices"]
+    assert number(found, "ledger_closed") == ledger["closed"] == 1
+    for name, sink in ledger["sinks"].items():
+        assert number(found, "sink_offered_events_total", sink=name) == sink["offered"]
+        assert number(found, "sink_events_total", sink=name, result="delivered") == sink["delivered"]
+        assert number(found, "sink_events_total", sink=name, result="filtered") == sink["filtered"]
+        assert number(found, "sink_queued_events", sink=name) == sink["queued"]
+        assert number(found, "delivery_lag_seconds_count", sink=name) == sink["delivered"]
+        for reason, count in sink["lost"].items():
+            assert number(found, "events_lost_total", sink=name, reason=reason) == count
 
 
 class StandIn:

@@ -15,7 +15,7 @@ from audisp_pyaudit.engine import Build, Engine, build_raw
 from audisp_pyaudit.host import host_facts
 from audisp_pyaudit.intake import Intake
 from audisp_pyaudit.kernel_audit import KernelAudit
-from audisp_pyaudit.last_good import WITH_DEFAULTS, choose, holding, keep
+from audisp_pyaudit.last_good import WITH_DEFAULTS, Salvaged, choose, holding, keep
 from audisp_pyaudit.logs import Log, make_log
 from audisp_pyaudit.names import Lookup, NameLookup, look_up
 from audisp_pyaudit.notices import Notices
@@ -61,7 +61,7 @@ def build(
         problems.append(Wrong(f"{config.source}: {error}", WITH_DEFAULTS))
         if lock is not None:
             lock.release()
-        config = holding(config.state.path, config.queue.path)
+        config = holding(Salvaged(config.state.path, config.queue.path, config.privileges))
         slots = parts.Slots()
         slots.change(config.sinks)
         lock = _lock(config, log)
@@ -76,7 +76,7 @@ def build(
         return _said({**engine.stats(), "records_intake_full": intake.dropped().records})
 
     about = parts.make_about(config, slots)
-    queue = parts.make_queue(config, slots, about, counters) if parts.queued(config) else None
+    queue = parts.make_queue(config, slots, about, counters, knows_all=not wrong) if parts.queued(config) else None
     outlets = Outlets(
         [parts.make_sink(name, config, slots, notices, queue) for name in config.sinks],
         None if queue is None else Feed(queue, config.encodings),

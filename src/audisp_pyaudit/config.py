@@ -20,6 +20,7 @@ from audisp_pyaudit.files import read_trusted
 from audisp_pyaudit.host import HostFacts
 from audisp_pyaudit.metrics_settings import Metrics
 from audisp_pyaudit.settings import (
+    MAX_PROBLEMS,
     Problem,
     choice,
     dotted,
@@ -205,6 +206,10 @@ class Config:
     # A site's own fields and their kinds.
     site_fields: tuple[tuple[str, str], ...] = ()
     source: str | None = field(default=None, compare=False)
+    # Whether it says nothing.
+    empty: bool = field(default=True, compare=False)
+    # Further folders that have to be within reach: those that a configuration names which is not understood.
+    reach: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def encodings(self) -> list[str]:
@@ -361,7 +366,9 @@ def _config(table: Mapping[str, object], file: str, problems: list[Problem]) -> 
         "metrics": Metrics,
     }
     known = [*sections, "sinks", "rules"]
-    problems.extend(unknown("", name, known) for name in table if name not in known)
+    empty = not table
+    strangers = [name for name in table if name not in known]
+    problems.extend(unknown("", name, known) for name in strangers[:MAX_PROBLEMS])
     table, own_fields = _without_fields(table, problems)
     parts: dict[str, Any] = {
         name: read_table(cls, table[name], name, problems) for name, cls in sections.items() if name in table
@@ -371,7 +378,7 @@ def _config(table: Mapping[str, object], file: str, problems: list[Problem]) -> 
     sink_names = parts.get("sinks", DEFAULT_SINKS)
     parts["rules"] = _rules(table.get("rules", []), sink_names, problems)
     parts["site_fields"] = own_fields
-    config = Config(**parts, source=file)
+    config = Config(**parts, source=file, empty=empty)
     if not problems:
         _check_together(config, problems)
     return config
@@ -398,6 +405,8 @@ def _sinks(table: object, problems: list[Problem]) -> dict[str, SinkSettings]:
         problems.append(Problem("sinks", f"expected at most {MAX_SINKS} sinks, found {len(table)}"))
     found: dict[str, SinkSettings] = {}
     for name, entry in table.items():
+        if len(problems) >= MAX_PROBLEMS:
+            break
         key = dotted("sinks", name)
         if not _SINK_NAME.match(name):
             problems.append(Problem(key, "expected a name of lower-case letters, digits, - and _ (at most 63)"))
@@ -425,6 +434,8 @@ def _rules(entries: object, sinks: Mapping[str, SinkSettings], problems: list[Pr
     rules: list[Rule] = []
     names: set[object] = set()
     for number, entry in enumerate(entries):
+        if len(problems) >= MAX_PROBLEMS:
+            break
         key = f"rules[{number}]"
         if not isinstance(entry, dict):
             problems.append(Problem(key, f"expected a table ([[rules]]), found {shown(entry)}"))

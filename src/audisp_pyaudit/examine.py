@@ -171,6 +171,8 @@ def connections(config: Config) -> Iterator[Finding]:
                 _connect(sink.address)
             except OSError as error:
                 yield Finding(f"sinks.{name}.address", f"{sink.address}: {error.strerror or error}")
+            except UnicodeError:  # a name that cannot be asked for
+                yield Finding(f"sinks.{name}.address", f"{sink.address}: there can be no such host name")
 
 
 def _connect(address: str) -> None:

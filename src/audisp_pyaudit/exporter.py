@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import re
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ _STARTED = re.compile(rb"^audisp_pyaudit_start_time_seconds ([0-9.e+]+)$", re.MU
 RETRY_SECONDS = 5.0
 # How long the end of the process may wait for the last numbers in the file.
 LAST_SECONDS = 0.1
+# How long one that is replaced is waited for.
+LEAVE_SECONDS = 2.0
 
 
 class Exporter:
@@ -47,6 +50,7 @@ class Exporter:
         self._done = threading.Event()
         self._version: Version | None = None
         self._endpoint: Endpoint | None = None
+        self._before: object = None
         self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
 
     @property
@@ -54,8 +58,9 @@ class Exporter:
         """Why metrics cannot be had; empty if they can."""
         return "; ".join(filter(None, (self._textfile_trouble, self._endpoint_trouble)))
 
-    def start(self) -> None:
-        """Begin."""
+    def start(self, before: object = None) -> None:
+        """Begin; when the one before has let go of its port, if there is one."""
+        self._before = before
         self._thread.start()
 
     def latest(self) -> Status | None:
@@ -79,6 +84,10 @@ class Exporter:
     # --- on a thread of its own ---------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        if isinstance(self._before, Exporter):
+            self._before.close()
+            self._before._thread.join(LEAVE_SECONDS)  # noqa: SLF001  # one of us
+            self._before = None
         try:
             self._publish()
         except Exception as error:  # noqa: BLE001  # a bug here costs the metrics, no event
@@ -86,12 +95,14 @@ class Exporter:
         self._done.set()
 
     def _publish(self) -> None:
+        new = "prometheus_client" not in sys.modules
         try:
             from audisp_pyaudit.metrics import rendered  # noqa: PLC0415  # others do without the library
         except ImportError as error:
             self._textfile_trouble = f"Python's prometheus-client is missing: {error}"
             return
-        gc.freeze()  # as at the start, see `plugin`
+        if new:
+            gc.freeze()  # as at the start, see `plugin`
         while not self._closed:
             self._serve()
             last = self._last

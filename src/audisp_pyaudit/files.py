@@ -51,7 +51,7 @@ def _version(found: os.stat_result) -> Version:
     return found.st_ino, found.st_mtime_ns
 
 
-def read_trusted(path: str, forbidden: int, refusal: str, limit: int) -> bytes:
+def read_trusted(path: str, forbidden: int, refusal: str, limit: int, *, follow: bool = True) -> bytes:
     """What stands in a file that only root or we ourselves can have written, up to a byte more than `limit`.
 
     Args:
@@ -59,13 +59,15 @@ def read_trusted(path: str, forbidden: int, refusal: str, limit: int) -> bytes:
         forbidden: bits of its mode that must not be set.
         refusal: what they mean and what was expected; `{mode}` stands for the mode.
         limit: bytes that it may have.
+        follow: whether it may be a link; not where others than root can lay one, which might lead to a device.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it is no regular file, or not to be trusted; says why, without its name.
     """
     # Without O_NONBLOCK a FIFO that nobody writes would hold us up.
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+    more = os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | more)) as stream:
         about = os.fstat(stream.fileno())
         if not stat.S_ISREG(about.st_mode):
             raise ValueError("expected a regular file")

@@ -6,21 +6,27 @@ read. Where there is no copy either, the defaults hold everything for whoever is
 """
 
 import contextlib
+import os
 import re
 import stat
+import tomllib
 import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from audisp_pyaudit.config import CONFIG_PATH, MAX_CONFIG_BYTES, Config, Queue, State, load, parse, read
+from audisp_pyaudit.config import CONFIG_PATH, MAX_CONFIG_BYTES, Config, Privileges, Queue, State, load, parse, read
 from audisp_pyaudit.delivery.held import HOLD
 from audisp_pyaudit.errors import ConfigFileError
 from audisp_pyaudit.files import read_trusted, replace_file
+from audisp_pyaudit.settings import Problem, read_table
 from audisp_pyaudit.sink_settings import DEFAULT_SINKS, HoldSettings
 
 WITH_LAST_GOOD = "configuration is wrong; running with the last one that was right"
 GOING_ON = "configuration is wrong; going on with the one before"
 WITH_DEFAULTS = "configuration is wrong; running with the defaults, holding events for the sinks it will name"
-# A path in a table, by text alone; of a file that is not TOML, too.
+# All paths of a file, and one in a table, by text alone: of a file that is not TOML, too.
+_ANY_PATH = re.compile(r"[\"'](?:unix://)?(/[^\"'\n\0]*)[\"']")
 _PATH_IN = r"^[ \t]*\[{}\][^\n]*\n(?:(?![ \t]*\[)[^\n]*\n)*?[ \t]*path[ \t]*=[ \t]*[\"']([^\"'\n]*)[\"']"
 
 
@@ -39,12 +45,12 @@ def choose(file: str | None) -> tuple[Config, list[str], str]:
         problems = [str(each) for each in error.errors]
     except Exception as error:  # noqa: BLE001  # a bug in reading it, which is not worth a stop
         problems = [f"{file or CONFIG_PATH}: cannot be understood: {error!r}"]
-    state, queue = _paths(file or CONFIG_PATH)
-    copy = Path(state).parent / copy_name(file or CONFIG_PATH)
+    found = salvage(file or CONFIG_PATH)
+    copy = Path(found.state).parent / copy_name(file or CONFIG_PATH)
     with contextlib.suppress(OSError, ValueError, ConfigFileError):
-        content = read_trusted(str(copy), stat.S_IRWXG | stat.S_IRWXO, "", MAX_CONFIG_BYTES)
+        content = read_trusted(str(copy), stat.S_IRWXG | stat.S_IRWXO, "", MAX_CONFIG_BYTES, follow=False)
         return parse(content, str(copy)), problems, WITH_LAST_GOOD
-    return holding(state, queue), problems, WITH_DEFAULTS
+    return holding(found), problems, WITH_DEFAULTS
 
 
 def copy_name(file: str) -> str:
@@ -52,17 +58,19 @@ def copy_name(file: str) -> str:
     return "last-good.toml" if file == CONFIG_PATH else f"last-good-{zlib.crc32(file.encode()):08x}.toml"
 
 
-def holding(state: str = "", queue: str = "") -> Config:
+def holding(found: "Salvaged | None" = None) -> Config:
     """The defaults, with everything held for sinks that are not known.
 
     Args:
-        state: where the state is.
-        queue: where the spool is, which should be where that of the right configuration is.
+        found: what the wrong configuration still says; nothing, if None.
     """
+    found = found or Salvaged()
     return Config(
         sinks={**DEFAULT_SINKS, HOLD: HoldSettings()},
-        state=State(path=state or State().path),
-        queue=Queue(path=queue or Queue().path),
+        state=State(path=found.state),
+        queue=Queue(path=found.queue),
+        privileges=found.privileges,
+        reach=found.folders,
     )
 
 
@@ -75,20 +83,66 @@ def keep(config: Config) -> None:
     with contextlib.suppress(OSError, ValueError, ConfigFileError):
         content = read(config.source)
         with contextlib.suppress(OSError, ValueError):
-            if read_trusted(str(copy), stat.S_IRWXG | stat.S_IRWXO, "", MAX_CONFIG_BYTES) == content:
+            if read_trusted(str(copy), stat.S_IRWXG | stat.S_IRWXO, "", MAX_CONFIG_BYTES, follow=False) == content:
                 return
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_file(copy, content)
 
 
-def _paths(file: str) -> tuple[str, str]:
-    """Where state and spool are, by a file that is wrong: those lines may still be readable."""
-    text = ""
-    with contextlib.suppress(OSError, ConfigFileError):
+def outdated(config: Config) -> None:
+    """Another configuration runs by now: keep that one if we may, and none otherwise.
+
+    A start that finds its file wrong must not run with a copy that knows nothing of the sinks that came since.
+    """
+    if os.geteuid() == 0:
+        keep(config)
+        return
+    if config.source is not None and config.state.path:
+        with contextlib.suppress(OSError):
+            (Path(config.state.path).parent / copy_name(config.source)).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Salvaged:
+    """What a configuration that is wrong still says: where state and spool are, whom to become, and all folders."""
+
+    state: str = field(default_factory=lambda: State().path)
+    queue: str = field(default_factory=lambda: Queue().path)
+    privileges: Privileges = field(default_factory=Privileges)
+    folders: tuple[str, ...] = ()
+
+
+def salvage(file: str) -> Salvaged:
+    """Read what can be read of a wrong configuration: by table where it is TOML, by lines where it is not."""
+    try:
         text = read(file).decode(errors="replace")
+    except (OSError, ConfigFileError):
+        return Salvaged()
+    try:
+        table = tomllib.loads(text)
+    except (ValueError, RecursionError):
+        table = {name: {"path": _path_in(name, text)} for name in ("state", "queue")}
+    folders = {path.rpartition("/")[0] for path in _ANY_PATH.findall(text)}
+    return Salvaged(
+        _path_of(table, "state", State().path),
+        _path_of(table, "queue", Queue().path),
+        _privileges(table.get("privileges")),
+        tuple(sorted(each for each in folders if each)),
+    )
 
-    def path(table: str, default: str) -> str:
-        found = re.search(_PATH_IN.format(table), text, re.MULTILINE)
-        return found[1] if found and found[1].startswith("/") else default
 
-    return path("state", State().path), path("queue", Queue().path)
+def _path_in(table: str, text: str) -> str:
+    found = re.search(_PATH_IN.format(table), text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _path_of(table: Mapping[str, object], name: str, default: str) -> str:
+    found = table.get(name)
+    path = found.get("path") if isinstance(found, dict) else None
+    return path if isinstance(path, str) and path.startswith("/") and "\0" not in path else default
+
+
+def _privileges(table: object) -> Privileges:
+    problems: list[Problem] = []
+    found = read_table(Privileges, table, "privileges", problems) if isinstance(table, dict) else None
+    return Privileges() if problems or found is None else found

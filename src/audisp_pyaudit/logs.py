@@ -19,6 +19,10 @@ from audisp_pyaudit.system_log import SystemLog, nobody_reads
 
 # How often the same is said of the same sink, file or peer, in which time.
 _BURST, _BURST_SECONDS = 10, 60.0
+# What tells one thing from another.
+_ABOUT = ("sink", "file", "peer", "why", "problem", "key", "folder")
+# What somebody did by hand is answered each time.
+_ANSWERS = frozenset({"configuration reloaded", "configuration unchanged"})
 # How many such things are remembered at most.
 _KNOWN = 1000
 
@@ -67,7 +71,9 @@ class _Repeated:
         self._said: dict[tuple[str, ...], tuple[float, int]] = {}  # since when, and how often
 
     def __call__(self, _log: object, _method: str, event: Any) -> Any:  # noqa: ANN401  # structlog's types
-        key = (str(event.get("event")), *(str(event.get(each)) for each in ("sink", "file", "peer", "why")))
+        if event.get("event") in _ANSWERS:
+            return event
+        key = (str(event.get("event")), *(str(event.get(each)) for each in _ABOUT))
         now = time.monotonic()
         begun, count = self._said.get(key, (now, 0))
         if now - begun < _BURST_SECONDS and count >= _BURST:

@@ -39,6 +39,7 @@ class Outlets:
         self._failed = failed
         self._broken: set[Sink] = set()
         self._gone: dict[str, list[Sink]] = {}
+        self._folded: dict[str, SinkStats] = {}  # of those of them whose numbers do not change any more
         self._absent: dict[str, int] = {}  # frames that were published while no sink had the name
         self._gone_since: dict[str, int] = {}  # frames that had been published by then
         self._parting: list[threading.Thread] = []
@@ -114,6 +115,7 @@ class Outlets:
 
     def _part(self, sink: Sink) -> None:
         """Have a sink end; one that waits for its readers does so on a thread of its own."""
+        self._fold()
         if not isinstance(sink, UnixSink):
             sink.close(time.monotonic())
             return
@@ -121,6 +123,18 @@ class Outlets:
         thread = threading.Thread(target=sink.close, args=(deadline,), name=f"end of {sink.name}", daemon=True)
         thread.start()
         self._parting = [each for each in self._parting if each.is_alive()] + [thread]
+
+    def _fold(self) -> None:
+        """Keep the numbers of sinks that have ended, not the sinks: there may be a reload a minute, for years."""
+        for name, sinks in self._gone.items():
+            for sink in [each for each in sinks if self._has_ended(each)]:
+                self._folded[name] = self._folded.get(name, SinkStats()) + sink.stats()
+                sinks.remove(sink)
+
+    def _has_ended(self, sink: Sink) -> bool:
+        if isinstance(sink, QueuedSink):  # one that comes again takes its place in the same queue
+            return self.feed is None or not self.feed.is_of(sink.queue)
+        return not (isinstance(sink, UnixSink) and sink.alive)
 
     # --- the end, and the account -------------------------------------------------------------------------------------
 
@@ -144,7 +158,7 @@ class Outlets:
 
     def _stats(self, name: str) -> SinkStats:
         now = self._sinks.get(name)
-        total = SinkStats()
+        total = self._folded.get(name, SinkStats()) + SinkStats()  # a copy
         for sink in (*self._gone.get(name, []), *([now] if now else [])):
             total += sink.stats()
         total.absent = self._absent.get(name, 0)

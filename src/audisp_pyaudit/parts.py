@@ -97,7 +97,12 @@ def may_block(config: Config) -> bool:
 
 
 def make_queue(
-    config: Config, slots: Slots, about: Mapping[str, object], ledger: Callable[[], Mapping[str, int]]
+    config: Config,
+    slots: Slots,
+    about: Mapping[str, object],
+    ledger: Callable[[], Mapping[str, int]],
+    *,
+    knows_all: bool = True,
 ) -> Queue:
     """The queue.
 
@@ -106,10 +111,12 @@ def make_queue(
         slots: the sinks' bits.
         about: what stands in the head of each segment, see `make_about`.
         ledger: what is put beside each commit.
+        knows_all: whether the configuration is the one that was asked for, so that sinks it does not name are gone.
     """
     where = spool_settings(config)
     cursors = [cursor(name, each, slots) for name, each in queued(config).items()]
-    return Queue(queue_settings(config), cursors, None if where is None else lambda: Spool(where, about), ledger)
+    open_spool = None if where is None else lambda: Spool(where, about)
+    return Queue(queue_settings(config), cursors, open_spool, ledger, knows_all=knows_all)
 
 
 def make_about(config: Config, slots: Slots) -> dict[str, object]:

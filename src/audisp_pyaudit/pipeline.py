@@ -262,6 +262,10 @@ class Pipeline:
             if lost:
                 self._announce("records-dropped", {"reason": "panic", "records": lost})
 
+    def tell_lost(self, action: str, lost: Mapping[str, object]) -> None:
+        """Say in the stream and in the log what was lost."""
+        self._announce(action, lost)
+
     def _announce(self, action: str, lost: Mapping[str, object]) -> None:
         self._log.warning("records lost", **{what: each for what, each in lost.items() if each is not None})
         self._notices_made += 1
@@ -269,6 +273,7 @@ class Pipeline:
 
     def _look_at_sinks(self, *, remind: bool) -> None:
         """Tell when a sink's trouble begins and ends, and each minute what was lost."""
+        accounts = self._outlets.stats()
         for sink in self._outlets.sinks:
             trouble, before = sink.trouble, self._troubles.get(sink.name, "")
             if trouble and (trouble != before or remind):
@@ -276,7 +281,7 @@ class Pipeline:
             elif before and not trouble:
                 self._log.info("sink delivers again", sink=sink.name)
             self._troubles[sink.name] = trouble
-            stats = sink.stats()
+            stats = accounts[sink.name]  # counted on over reloads, as what was told is
             for peer, state in stats.peers.items():
                 if self._peers.get((sink.name, peer)) != state:
                     self._log.info("peer", sink=sink.name, peer=peer, state=state)

@@ -44,12 +44,16 @@ class Rights:
         landlock: the version of Landlock that holds; 0 for none.
         seccomp: whether syscalls are refused.
         folders: where it can write; empty for wherever its user may.
+        ports: on which TCP it can listen; of no meaning without Landlock.
+        may_run: whether it can run programs.
     """
 
     user: User | None = None
     landlock: int = 0
     seccomp: bool = False
     folders: frozenset[str] = field(default_factory=frozenset)
+    ports: frozenset[int] = field(default_factory=frozenset)
+    may_run: bool = True
 
     def words(self) -> dict[str, object]:
         """For the log."""
@@ -94,6 +98,7 @@ def give_up(config: Config, user: User | None, intake: Intake, log: Log, kernel:
                 kernel.errand(keep_capabilities, _PATIENCE_SECONDS)
             _become(user, config)
             rights.user = user
+            make_folders(config, None, log)  # where root had better not
         except OSError as error:
             log.warning("cannot become another user; running as root", user=user.name, why=error.strerror)
         else:
@@ -137,7 +142,7 @@ def make_folders(config: Config, user: User | None, log: Log) -> None:
     for folder, mode in folders(config):
         path = Path(folder)
         try:
-            if path.exists():
+            if path.exists() or (user is not None and not _is_roots(path)):
                 continue
             path.parent.mkdir(mode=_PUBLIC, parents=True, exist_ok=True)
             path.mkdir(mode=mode)
@@ -151,6 +156,17 @@ def make_folders(config: Config, user: User | None, log: Log) -> None:
                 os.close(fd)
         except OSError as error:
             log.warning("folder not made", folder=folder, why=error.strerror)
+
+
+def _is_roots(path: Path) -> bool:
+    """Whether nobody but root can have laid a link on the way to a folder that is to be made."""
+    there = next(each for each in path.parents if each.exists())
+    for each in (there, *there.parents, there.resolve(), *there.resolve().parents):
+        about = each.stat()
+        open_to_all = about.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not about.st_mode & stat.S_ISVTX
+        if about.st_uid != 0 or open_to_all:
+            return False
+    return True
 
 
 def _become(user: User, config: Config) -> None:
@@ -187,17 +203,24 @@ def writable(config: Config) -> frozenset[str]:
     """Where the sandbox lets the process write: the folders, and those that they are in, should one be made anew."""
     found: set[str] = set()
     told = (os.path.dirname(path) for _, path in config.metrics.paths())  # noqa: PTH120
-    for folder in (config.queue.path, *told, *(each for each, _ in folders(config))):
+    for folder in (config.queue.path, *config.reach, *told, *(each for each, _ in folders(config))):
         parent = os.path.dirname(folder)  # noqa: PTH120
-        # Not so for /run, /var/lib and the like.
-        found.add(parent if parent.count("/") > _SHARED_DEPTH else folder)
+        found.add(folder)  # which may be a link to somewhere else
+        if parent.count("/") > _SHARED_DEPTH:  # not so for /run, /var/lib and the like
+            found.add(parent)
     return frozenset(found)
 
 
-def _ports(config: Config) -> list[int]:
+def ports(config: Config) -> list[int]:
     """The TCP ports that we listen on."""
     listen = config.metrics.listen
     return [int(split(listen)[1])] if listen and not listen.startswith(UNIX) else []
+
+
+def runs_programs(config: Config) -> bool:
+    """Whether programs are run: Kerberos tickets are had by kinit."""
+    kafkas = [dict(sink.librdkafka) for sink in config.sinks.values() if isinstance(sink, KafkaSettings)]
+    return any("GSSAPI" in (each.get("sasl.mechanism"), each.get("sasl.mechanisms")) for each in kafkas)
 
 
 def _sandbox(config: Config, intake: Intake, rights: Rights, log: Log, kernel: KernelAudit | None) -> None:
@@ -208,9 +231,9 @@ def _sandbox(config: Config, intake: Intake, rights: Rights, log: Log, kernel: K
         if kernel is not None:
             kernel.errand(what, _PATIENCE_SECONDS)
 
-    # Kerberos tickets are had by running kinit.
-    kafkas = [dict(sink.librdkafka) for sink in config.sinks.values() if isinstance(sink, KafkaSettings)]
-    may_run = any("GSSAPI" in (each.get("sasl.mechanism"), each.get("sasl.mechanisms")) for each in kafkas)
+    may_run = rights.may_run = runs_programs(config)
+    if may_run and config.state.path:  # where tickets are kept by default, nobody could write
+        os.environ.setdefault("KRB5CCNAME", f"FILE:{os.path.dirname(config.state.path)}/krb5cc")  # noqa: PTH120
     try:
         no_new_privileges()
         on_others(no_new_privileges)
@@ -218,14 +241,14 @@ def _sandbox(config: Config, intake: Intake, rights: Rights, log: Log, kernel: K
         log.warning("new privileges cannot be given up", why=error.strerror)
         return
     try:
-        rules = Landlock(writable(config), _ports(config), may_run=may_run)
+        rules = Landlock(writable(config), ports(config), may_run=may_run)
     except OSError as error:
         log.info("no Landlock", why=error.strerror or str(error))
     else:
         try:
             rules.restrict()
             on_others(rules.restrict)
-            rights.landlock, rights.folders = rules.version, writable(config)
+            rights.landlock, rights.folders, rights.ports = rules.version, writable(config), frozenset(ports(config))
         except OSError as error:
             log.warning("Landlock does not hold", why=error.strerror)
         rules.close()

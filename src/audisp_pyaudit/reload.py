@@ -18,13 +18,13 @@ from audisp_pyaudit.engine import Engine
 from audisp_pyaudit.errors import ConfigFileError
 from audisp_pyaudit.host import HostFacts, host_facts
 from audisp_pyaudit.intake import Intake
-from audisp_pyaudit.last_good import GOING_ON
+from audisp_pyaudit.last_good import GOING_ON, outdated
 from audisp_pyaudit.logs import Log
 from audisp_pyaudit.names import Lookup, NameLookup
 from audisp_pyaudit.notices import Notices
 from audisp_pyaudit.outlets import Outlets
 from audisp_pyaudit.pipeline import Pipeline, Wrong
-from audisp_pyaudit.privileges import Rights, writable
+from audisp_pyaudit.privileges import Rights, ports, runs_programs, writable
 from audisp_pyaudit.sink_settings import KafkaSettings, QueuedSettings, SinkSettings
 from audisp_pyaudit.sinks.base import Sink
 from audisp_pyaudit.sinks.kafka import refusal
@@ -75,6 +75,7 @@ class Reload:
         self._running = running
         self._pipeline = pipeline
         self._log = log
+        self._stranded = 0  # events that were held for sinks that will not find them
 
     def __call__(self) -> None:
         """Read the configuration, and make it the one that runs if it is right."""
@@ -87,6 +88,7 @@ class Reload:
         running = self._running
         try:
             new = load(running.file)
+            _is_there(running.config, new)
             _try_out(new)
         except ConfigFileError as error:
             self._refuse([str(each) for each in error.errors])
@@ -102,15 +104,26 @@ class Reload:
             self._refuse([f"{new.source}: {error}"])
             return
         self._pipeline.problems = self._lasting()
+        outdated(new)
         if running.rights.landlock:
-            for folder in writable(new) - running.rights.folders:
-                self._log.warning("cannot be written before auditd is started again (sandbox)", folder=folder)
+            self._tell_out_of_reach(new)
         for key in fixed:
             self._log.warning("takes effect at the next start of auditd", key=key)
         if changed:
             self._log.info("configuration reloaded", config=new.source or "defaults", changed=",".join(changed))
         else:
             self._log.info("configuration unchanged", config=new.source or "defaults")
+
+    def _tell_out_of_reach(self, new: Config) -> None:
+        """What the sandbox, which was made for another configuration, does not let us have."""
+        rights = self._running.rights
+        for folder in sorted(writable(new)):
+            if not any(f"{folder}/".startswith(f"{each.rstrip('/')}/") for each in rights.folders):
+                self._log.warning("cannot be written before auditd is started again (sandbox)", folder=folder)
+        for port in set(ports(new)) - rights.ports:
+            self._log.warning("cannot be listened on before auditd is started again (sandbox)", port=port)
+        if runs_programs(new) and not rights.may_run:
+            self._log.warning("takes effect at the next start of auditd", key="GSSAPI, which runs kinit")
 
     def _lasting(self) -> list[Wrong]:
         return [each for each in self._pipeline.problems if each.lasts]
@@ -152,6 +165,11 @@ class Reload:
         self._change_queue(old, new)
         self._change_sinks(old, new)
         self._change_metrics(old, new)
+        if self._stranded:
+            self._log.warning("events that were held are in a spool that nobody reads", folder=old.queue.path)
+            lost = {"reason": "removed", "sink": HOLD, "frames": self._stranded, "total": self._stranded}
+            self._pipeline.tell_lost("frames-dropped", lost)
+            self._stranded = 0
 
     def _change_engine(self, old: Config, new: Config) -> None:
         """What it holds goes on under the new rules; what it has given goes where the old ones said."""
@@ -178,7 +196,9 @@ class Reload:
         """Sinks that need it no more leave the queue; it begins and ends with the first and the last."""
         running = self._running
         before, after = parts.queued(old), parts.queued(new)
-        if HOLD in before:  # what it holds is for those that come, who find it on disk
+        if HOLD in before and running.queue is not None:  # what it holds is for those that come, who find it on disk
+            same = after and (old.queue.mode, old.queue.path) == (new.queue.mode, new.queue.path)
+            self._stranded = 0 if same else running.queue.counts(HOLD).queued
             for name in before:
                 running.outlets.remove(name)
             self._end_queue()
@@ -221,9 +241,9 @@ class Reload:
         reporter.about = replace(reporter.about, host=self._running.host.name, config=new.source)
         publisher = reporter.publisher
         if replace(old.metrics, status="") != replace(new.metrics, status=""):
-            publisher = parts.make_exporter(new.metrics)
+            before, publisher = publisher, parts.make_exporter(new.metrics)
             if publisher is not None:
-                publisher.start()
+                publisher.start(before)
         reporter.change(new.metrics.status, publisher)
 
     def _remove(self, name: str) -> None:
@@ -234,6 +254,18 @@ class Reload:
     def _sink(self, name: str) -> Sink:
         running = self._running
         return parts.make_sink(name, running.config, running.slots, running.notices, running.queue)
+
+
+def _is_there(old: Config, new: Config) -> None:
+    """Whether a file was replaced, and is not away or empty for a moment: that would take away every sink.
+
+    Raises:
+        ValueError: it is not there, or nothing stands in it.
+    """
+    if old.source is not None and new.source is None:
+        raise ValueError(f"{old.source}: is not there any more")
+    if new.empty and not old.empty:
+        raise ValueError(f"{new.source}: is empty; for the defaults, write one of them down")
 
 
 def _try_out(new: Config) -> None:

@@ -35,9 +35,13 @@ _DEVICES = ("/dev/null", "/dev/full", "/dev/tty")
 
 # --- seccomp (linux/seccomp.h, linux/filter.h) ------------------------------------------------------------------------
 _SET_MODE_FILTER, _TSYNC, _SPEC_ALLOW = 1, 1, 4
-_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
-_OFFSET_NUMBER, _OFFSET_ARCH = 0, 4
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_OFFSET_NUMBER, _OFFSET_ARCH, _OFFSET_ARGUMENT = 0, 4, 16  # the lower half of the first argument
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050001  # SECCOMP_RET_ERRNO | EPERM
+# clone3 hands its flags over in memory, where no filter looks; told that there is none, the C library uses clone.
+_CLONE3, _NOT_THERE = 435, 0x00050026  # SECCOMP_RET_ERRNO | ENOSYS
+# CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET: in a user namespace one is root again.
+_NAMESPACES = 0x7E020000
 _X32 = 0x40000000  # syscalls of the x32 ABI have the same architecture
 
 
@@ -47,6 +51,7 @@ class Machine(NamedTuple):
     arch: int
     seccomp: int
     running: tuple[int, ...]  # execve and execveat
+    clone: int
     refused: dict[str, int]
 
 
@@ -105,8 +110,8 @@ def _numbers(column: int) -> dict[str, int]:
 
 
 MACHINES = {
-    "x86_64": Machine(0xC000003E, 317, (59, 322), _numbers(1)),
-    "aarch64": Machine(0xC00000B7, 277, (221, 281), _numbers(2)),
+    "x86_64": Machine(0xC000003E, 317, (59, 322), 56, _numbers(1)),
+    "aarch64": Machine(0xC00000B7, 277, (221, 281), 220, _numbers(2)),
 }
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -242,7 +247,10 @@ def seccomp_program(machine: Machine, *, may_run: bool) -> bytes:
     """The filter: another architecture, and whatever is in the list, is refused with EPERM."""
     numbers = sorted([*machine.refused.values(), *(() if may_run else machine.running)])
     steps = [(_LOAD, 0, 0, _OFFSET_ARCH), (_EQUAL, 1, 0, machine.arch), (_RETURN, 0, 0, _REFUSE)]
-    steps += [(_LOAD, 0, 0, _OFFSET_NUMBER), (_AT_LEAST, len(numbers) + 1, 0, _X32)]
-    steps += [(_EQUAL, len(numbers) - index, 0, number) for index, number in enumerate(numbers)]
+    steps += [(_LOAD, 0, 0, _OFFSET_NUMBER), (_AT_LEAST, len(numbers) + 6, 0, _X32)]
+    steps += [(_EQUAL, 0, 1, _CLONE3), (_RETURN, 0, 0, _NOT_THERE)]
+    steps += [(_EQUAL, len(numbers) - index + 3, 0, number) for index, number in enumerate(numbers)]
+    # Last, as it loads something else: which namespaces a clone is to have.
+    steps += [(_EQUAL, 0, 2, machine.clone), (_LOAD, 0, 0, _OFFSET_ARGUMENT), (_ANY_BIT, 1, 0, _NAMESPACES)]
     steps += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _REFUSE)]
     return b"".join(struct.pack("=HBBI", *step) for step in steps)

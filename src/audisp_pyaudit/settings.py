@@ -17,6 +17,8 @@ _MODE = re.compile(r"0?[0-7]{3}\Z")
 _ID = re.compile(r"[0-9]{1,10}\*?\Z|\*\Z")
 _USER = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]{0,31}\$?)?\Z")
 _HEADER = re.compile(r"\s*(\[\[?)([^\[\]#]+)\]")
+# More than anybody mends in one go; each may cost a search for what was meant.
+MAX_PROBLEMS = 100
 _UNIX_PATH_BYTES = 107  # sun_path of a Unix socket is 108 bytes with its closing NUL
 
 
@@ -182,6 +184,8 @@ def read_table(cls: type[T], table: object, key: str, problems: list[Problem]) -
     fields = {each.name: each for each in dataclasses.fields(cls)}  # type: ignore[arg-type]  # checked by use
     values: dict[str, Any] = {}
     for name, value in table.items():
+        if len(problems) >= MAX_PROBLEMS:
+            break
         if name in fields:
             try:
                 values[name] = fields[name].metadata["check"](value)

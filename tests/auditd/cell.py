@@ -25,10 +25,11 @@ from tests.auditd.relay import Relay
 from tests.auditd.syslog import SystemLog
 from tests.drills.drill import HOST_ID
 from tests.kafka.broker import Broker
+from tests.status import are_of_the_ledger, numbers_in
 
 PLUGIN = "audisp-pyaudit"
 _CONFIG = "plugin.toml"
-_STATUS = "status/status.json"
+_STATUS, _METRICS = "status/status.json", "status/audisp_pyaudit.prom"
 _PATIENCE = 60.0
 _ERROR = 3  # as syslog(3) has it
 # A port of auditd's, in its own network.
@@ -115,7 +116,7 @@ class Cell:
         host = f'[host]\nname = "lab"\nid = "{HOST_ID}"\nnodes = ["node-1.example"]\n'
         # Only what auditd wrote is to be in the documents.
         rest = f'[state]\npath = "{HERE}/state/engine.state"\n[decode]\nnames = false\n'
-        status = f'[metrics]\nstatus = "{HERE}/{_STATUS}"\n'
+        status = f'[metrics]\nstatus = "{HERE}/{_STATUS}"\ntextfile = "{HERE}/{_METRICS}"\n'
         Auditd.put(self.folder / _CONFIG, host + rest + status + config)
         if self._users:
             os.chown(self.folder / _CONFIG, 0, USER_ID)
@@ -180,10 +181,11 @@ class Cell:
         ]
 
     def agrees(self) -> None:
-        """After the end, the last status says what the ledger of that process says."""
+        """After the end, the last status and the metrics say what the ledger of that process says."""
         status = read(str(self.folder / _STATUS))
         assert not status["running"]
         assert list(ledger_of(status).lines()) == self.ledgers()[status["pid"]]
+        are_of_the_ledger(numbers_in((self.folder / _METRICS).read_text()), status["ledger"])
 
     def queued(self) -> int:
         """What waits for the sink behind a queue after the last stop."""

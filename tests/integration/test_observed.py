@@ -13,35 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
-from audisp_pyaudit.metrics import PREFIX
 from tests.kafka.mock import MockBroker
 from tests.plugin import TIMEOUT, Plugin
-from tests.status import agrees_with_ledger, status_of
+from tests.status import agrees_with_ledger, are_of_the_ledger, number, numbers_in, status_of
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 
 Start = Callable[..., Any]
 Records = Callable[..., bytes]
-Numbers = dict[tuple[str, frozenset[tuple[str, str]]], float]
-
-
-def numbers_in(text: str) -> Numbers:
-    """All samples of a text of metrics."""
-    families = text_string_to_metric_families(text)
-    return {
-        (sample.name.removeprefix(PREFIX), frozenset(sample.labels.items())): sample.value
-        for family in families
-        for sample in family.samples
-    }
-
-
-def number(found: Numbers, name: str, **labels: str) -> float:
-    """One of them."""
-    return found[name, frozenset(labels.items())]
 
 
 def scrape(place: Path | int) -> str:
@@ -57,27 +39,6 @@ def scrape(place: Path | int) -> str:
     connection.close()
     assert answer.status == 200, body
     return body
-
-
-def are_of_the_ledger(found: Numbers, ledger: dict[str, Any]) -> None:
-    """Every number of a ledger is the one in the metrics."""
-    engine, dropped = ledger["engine"], ledger["intake_full"]["records"]
-    assert number(found, "records_read_total") == engine["records_in"] + dropped
-    assert number(found, "records_lost_total", reason="intake_full") == dropped
-    for fate in ("published", "end_of_event", "filtered"):
-        assert number(found, "records_total", fate=fate) == engine[f"records_{fate}"]
-    assert number(found, "records_held") == engine["records_held"]
-    assert number(found, "events_published_total") == engine["events_published"]
-    assert number(found, "notices_total") == ledger["notices"]
-    assert number(found, "ledger_closed") == ledger["closed"] == 1
-    for name, sink in ledger["sinks"].items():
-        assert number(found, "sink_offered_events_total", sink=name) == sink["offered"]
-        assert number(found, "sink_events_total", sink=name, result="delivered") == sink["delivered"]
-        assert number(found, "sink_events_total", sink=name, result="filtered") == sink["filtered"]
-        assert number(found, "sink_queued_events", sink=name) == sink["queued"]
-        assert number(found, "delivery_lag_seconds_count", sink=name) == sink["delivered"]
-        for reason, count in sink["lost"].items():
-            assert number(found, "events_lost_total", sink=name, reason=reason) == count
 
 
 def status_command(plugin: Plugin, *words: str) -> tuple[int, str]:

@@ -64,6 +64,11 @@ def arrived(path: Path, serial: int) -> Callable[[], bool]:
     return lambda: serial in serials(path)
 
 
+def not_any_more(condition: Callable[[], bool]) -> Callable[[], bool]:
+    """Whether something is not so."""
+    return lambda: not condition()
+
+
 def of_topic(broker: MockBroker, name: str, count: int) -> list[int]:
     """The serials of a topic."""
     found = [json.loads(each.value())["event"] for each in broker.messages(name, count)]
@@ -331,3 +336,113 @@ def test_a_wrong_argument_stays_told(start: Start, tmp_path: Path, make_records:
     plugin.stdin.sendall(make_records(1, 3))
     plugin.end()
     assert serials(tmp_path / "a") == [1, 2, 3]
+
+
+@pytest.mark.parametrize("how", ["missing", "empty", "comments"])
+def test_a_file_that_is_away_for_a_moment(
+    start: Start, subscribe: Subscribe, tmp_path: Path, make_records: Records, how: str
+) -> None:
+    """Whoever replaces the file in two steps does not take all sinks away, and what waits for them, with the first."""
+    siem = f'[sinks.siem]\ntype = "subscriber"\npath = "{tmp_path}/siem.sock"\n'
+    good = head(tmp_path) + siem
+    plugin = start("", whole=good)
+    plugin.stdin.sendall(make_records(1, 50))
+    plugin.wait_for("reading")
+    whole = plugin.config.read_text()
+    if how == "missing":
+        plugin.config.unlink()
+    else:
+        plugin.config.write_text("" if how == "empty" else "# soon\n")
+    plugin.process.send_signal(signal.SIGHUP)
+    plugin.wait_for("going on with the one before")
+    plugin.config.write_text(whole)
+    plugin.process.send_signal(signal.SIGHUP)
+    plugin.wait_for("configuration unchanged")
+    stream = subscribe(tmp_path / "siem.sock").makefile("rb")
+    assert [json.loads(stream.readline())["event"]["sequence"] for _ in range(50)] == list(range(1, 51))
+    plugin.end()
+
+
+def test_a_subscriber_that_is_taken_away_is_hung_up_on(start: Start, tmp_path: Path, make_records: Records) -> None:
+    """A sink that goes leaves nothing behind: no socket that nobody serves, and nothing in the log but that."""
+    siem = '[sinks.{0}]\ntype = "subscriber"\npath = "{1}/{0}.sock"\n'
+    base = head(tmp_path) + siem.format("stays", tmp_path)
+    plugin = start("", whole=base)
+    descriptors = Path(f"/proc/{plugin.process.pid}/fd")
+    plugin.wait_for("reading")
+    before = len(list(descriptors.iterdir()))
+    for turn in range(4):
+        name = f"goes{turn}"
+        reload(plugin, base + siem.format(name, tmp_path) + f'[sinks.u]\ntype = "unix"\npath = "{tmp_path}/u{turn}"\n')
+        plugin.stdin.sendall(make_records(turn * 10 + 1, turn * 10 + 10))
+        socket_there = (tmp_path / f"{name}.sock").exists
+        plugin.until(socket_there, "it listens")
+        reload(plugin, base)
+        plugin.until(not_any_more(socket_there), "nobody listens")
+    plugin.until(lambda: len(list(descriptors.iterdir())) <= before + 3, "descriptors are given back")
+    plugin.end()
+    assert "Traceback" not in plugin.log.read_text()
+    assert plugin.sink("stays")["queued"] >= 40
+
+
+def test_a_slip_after_a_reload_costs_no_sink_its_backlog(
+    start: Start, subscribe: Subscribe, tmp_path: Path, make_records: Records
+) -> None:
+    """A sink that came by a reload finds all it has missed, though auditd was restarted over a slip in between."""
+    siem = '[sinks.{0}]\ntype = "subscriber"\npath = "{1}/{0}.sock"\n'
+    base = head(tmp_path) + siem.format("old", tmp_path)
+    both = base + siem.format("new", tmp_path)
+    plugin = start("", whole=base)
+    reload(plugin, both)
+    plugin.stdin.sendall(make_records(1, 100))
+    time.sleep(0.3)
+    plugin.end()
+    plugin = start("", whole=both.replace("idle_ms", "idle_mss"), restarted=True)
+    plugin.stdin.sendall(make_records(101, 110))
+    plugin.wait_for("configuration is wrong")
+    time.sleep(1.5)
+    plugin.end()
+    plugin = start("", whole=both, restarted=True)
+    for name in ("old", "new"):
+        stream = subscribe(tmp_path / f"{name}.sock").makefile("rb")
+        found = [json.loads(stream.readline())["event"]["sequence"] for _ in range(110)]
+        assert found == list(range(1, 111)), name
+    plugin.end()
+
+
+def test_a_sink_that_is_removed_while_the_plugin_is_down(
+    start: Start, subscribe: Subscribe, tmp_path: Path, make_records: Records
+) -> None:
+    """Its backlog is given up by whoever starts next, and that is told, as at a reload."""
+    siem = '[sinks.{0}]\ntype = "subscriber"\npath = "{1}/{0}.sock"\n'
+    stays = head(tmp_path) + siem.format("stays", tmp_path)
+    plugin = start("", whole=stays + siem.format("goes", tmp_path))
+    plugin.stdin.sendall(make_records(1, 50))
+    time.sleep(1.3)
+    plugin.end()
+    plugin = start("", whole=stays, restarted=True)
+    stream = subscribe(tmp_path / "stays.sock").makefile("rb")
+    found = [json.loads(stream.readline()) for _ in range(51)]
+    plugin.end()
+    (lost,) = (each["auditd"]["lost"] for each in found if each["event"]["action"] == "frames-dropped")
+    assert (lost["sink"], lost["reason"], lost["frames"]) == ("goes", "removed", 50)
+    plugin = start("", whole=stays, restarted=True)
+    plugin.wait_for("reading")
+    time.sleep(0.3)
+    plugin.end()
+    assert "records lost" not in plugin.log.read_text()
+
+
+def test_what_was_held_elsewhere_is_told(start: Start, tmp_path: Path, make_records: Records) -> None:
+    """Should the mended file have another spool than the wrong one, what was held is counted as lost, and told."""
+    good = head(tmp_path) + file_sink("one", tmp_path / "a") + topic("127.0.0.1:1", "t")
+    plugin = start("", whole=good.replace("idle_ms", "idle_mss"))
+    plugin.stdin.sendall(make_records(1, 30))
+    plugin.wait_for("holding events")
+    time.sleep(0.3)
+    reload(plugin, good.replace("/spool", "/other"))
+    plugin.wait_for("in a spool that nobody reads")
+    plugin.end()
+    told = [json.loads(line) for line in (tmp_path / "a").read_bytes().splitlines()]
+    (lost,) = (each["auditd"]["lost"] for each in told if each["event"]["action"] == "frames-dropped")
+    assert (lost["reason"], lost["frames"]) == ("removed", 30)

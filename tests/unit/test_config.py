@@ -346,3 +346,18 @@ def test_users_that_cannot_be(user: str) -> None:
     """What is no name of a user is told when the file is read."""
     with pytest.raises(ConfigFileError, match="expected the name of a user"):
         parse(f"[privileges]\nuser = {user}\n".encode(), "a.toml")
+
+
+def test_very_many_mistakes_are_told_in_time() -> None:
+    """A file of nonsense costs a moment, and names as many mistakes as anybody mends in one go."""
+    many = "".join(f"key{number} = 1\n" for number in range(20_000))
+    for text in (many, f"[limits]\n{many}", f"[sinks.a]\ntype = 'stdout'\n{many}", "[[rules]]\nx = 1\n" * 20_000):
+        with pytest.raises(ConfigFileError) as caught:
+            parse(text.encode(), "a.toml")
+        assert 100 <= len(caught.value.errors) <= 110
+
+
+def test_a_file_that_says_nothing() -> None:
+    """It is right, and known to say nothing: a reload does not take that for a wish."""
+    assert parse(b"# nothing\n", "a.toml").empty
+    assert not parse(b"[limits]\n", "a.toml").empty

@@ -140,6 +140,8 @@ def test_peers_that_answer(tmp_path: Path) -> None:
         Finding("sinks.a.address", "127.0.0.1:1: Connection refused"),
         Finding("sinks.b.address", f"unix://{tmp_path}/none: No such file or directory"),
     ]
+    odd: dict[str, SinkSettings] = {"a": ForwardSettings(address="a..b:1")}
+    assert [each.key for each in connections(config(tmp_path, odd))] == ["sinks.a.address"]
 
 
 def test_a_broker_that_is_away(tmp_path: Path) -> None:

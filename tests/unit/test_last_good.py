@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from audisp_pyaudit import last_good
+from audisp_pyaudit import config, last_good
+from audisp_pyaudit.config import State
 from audisp_pyaudit.delivery.held import HOLD
-from audisp_pyaudit.last_good import WITH_DEFAULTS, WITH_LAST_GOOD, choose, copy_name, keep
+from audisp_pyaudit.last_good import WITH_DEFAULTS, WITH_LAST_GOOD, choose, copy_name, keep, outdated, salvage
+from audisp_pyaudit.privileges import writable
 
 RIGHT = '[state]\npath = "{0}/state/engine.state"\n[queue]\n# the disk\npath = "{0}/spool"\n[timing]\ngrace_ms = 7\n'
 
@@ -76,3 +78,56 @@ def test_two_plugins_have_two_copies() -> None:
     """The copies of two configurations whose states are in one folder do not overwrite each other."""
     names = {copy_name(each) for each in ("/etc/audisp-pyaudit/audisp-pyaudit.toml", "/a.toml", "/b.toml")}
     assert len(names) == 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ('queue.path = "/a/spool"\nstate.path = "/a/s"\nx = 1\n', ("/a/s", "/a/spool")),
+        ('[queue]\nmode = "lossless"\npath = "/a/spool"\n[state\npath = "/a/s"\n', (None, "/a/spool")),
+        ("[queue]\npath = \"/a/spool\n[state]\npath = '/a/s'\n", ("/a/s", None)),
+        ('[queue]\npath = 7\n[state]\npath = "relative"\n', (None, None)),
+    ],
+)
+def test_what_a_wrong_file_still_says(tmp_path: Path, wrong: str, expected: tuple[str | None, str | None]) -> None:
+    """What is held lies where the mended file will look for it, however the path is written."""
+    file = tmp_path / "a.toml"
+    file.write_text(wrong)
+    found = salvage(str(file))
+    assert (found.state, found.queue) == (expected[0] or State().path, expected[1] or config.Queue().path)
+
+
+def test_who_to_be_and_what_is_in_reach(tmp_path: Path) -> None:
+    """A plugin that holds events runs as the user who owns the spool, and can later write where the file says."""
+    file = tmp_path / "a.toml"
+    text = '[privileges]\nuser = ""\n[sinks.a]\ntype = "file"\npath = "/srv/audit/f"\n'
+    file.write_text(text + 'nonsense = 1\n[sinks.b]\ntype = "forward"\naddress = "unix:///run/fluent/s"\n')
+    found, problems, _ = choose(str(file))
+    assert problems
+    assert found.privileges.user == ""
+    assert {"/srv/audit", "/run/fluent"} <= set(found.reach)
+    assert {"/srv/audit", "/run/fluent"} <= writable(found)
+
+
+def test_a_copy_that_is_a_link_is_not_opened(file: Path) -> None:
+    """Root opens no device because a link of the plugin's user leads to it."""
+    keep(choose(str(file))[0])
+    copy = file.parent / "state" / copy_name(str(file))
+    copy.rename(file.parent / "elsewhere")
+    copy.symlink_to(file.parent / "elsewhere")
+    file.write_text(file.read_text() + "[nonsense]\n")
+    assert choose(str(file))[2] == WITH_DEFAULTS
+
+
+def test_after_a_reload_the_copy_is_the_new_one_or_none(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start over a slip never runs with a copy that does not know the newest sinks."""
+    found = choose(str(file))[0]
+    keep(found)
+    copy = file.parent / "state" / copy_name(str(file))
+    file.write_text(file.read_text() + "# changed\n")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    outdated(found)
+    assert b"# changed" in copy.read_bytes()
+    monkeypatch.setattr(os, "geteuid", lambda: 61990)
+    outdated(found)
+    assert not copy.exists()

@@ -100,3 +100,15 @@ def test_what_is_said_again_and_again_is_left_out(monkeypatch: pytest.MonkeyPatc
     for number in range(5000):
         log.info("many", sink=str(number))
     assert stream.getvalue().count("many") == 5000
+
+
+def test_each_mistake_and_each_answer_is_told() -> None:
+    """Many mistakes in one file are not one thing said too often; and a reload by hand is answered each time."""
+    stream = io.StringIO()
+    log = make_log(stream)
+    for number in range(30):
+        log.error("configuration is wrong", problem=f"key{number}: unknown key")
+        log.info("configuration unchanged", config="/etc/a.toml")
+    told = stream.getvalue()
+    assert told.count("unknown key") == 30
+    assert told.count("configuration unchanged") == 30

@@ -77,10 +77,12 @@ def test_where_the_sandbox_lets_it_write() -> None:
         "/run/d",
         "/run/e/f",
         "/var/lib/node",
+        "/var/lib/node/exporter",
         "/run/a",
         "/run/b/c",
         "/srv",
         "/var/lib/audisp-pyaudit",
+        "/var/lib/audisp-pyaudit/spool",
     }
 
 
@@ -108,6 +110,23 @@ def test_missing_folders_are_made_for_who_stays(tmp_path: Path) -> None:
     for name in ("state", "var/spool", "run"):
         assert (tmp_path / name).stat().st_uid == os.geteuid(), name
     assert log.lines == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
+def test_root_follows_no_link_that_others_can_lay(tmp_path: Path) -> None:
+    """Who has the plugin's user cannot have root's next start make a folder of theirs in /etc."""
+    made = tmp_path / "etc"
+    made.mkdir()
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "archive").symlink_to(made)
+    os.chown(tmp_path / "theirs", 1234, 1234)
+    sinks: dict[str, SinkSettings] = {"a": FileSettings(path=f"{tmp_path}/theirs/archive/cron.d/x")}
+    wanted = Config(privileges=Privileges(""), state=State(""), sinks=sinks, metrics=Metrics(status=""))
+    privileges.make_folders(wanted, User("x", 1234, 1234), MemoryLog())
+    assert list(made.iterdir()) == []
+    os.chown(tmp_path / "theirs", 0, 0)
+    privileges.make_folders(wanted, User("x", 1234, 1234), MemoryLog())
+    assert [each.name for each in made.iterdir()] == ["cron.d"]
 
 
 def test_what_cannot_be_made_is_told(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def test_the_numbers_are_the_kernels(name: str) -> None:
     assert {each: known[each] for each in machine.refused} == machine.refused
     assert (known["execve"], known["execveat"]) == machine.running
     assert known["seccomp"] == machine.seccomp
+    assert (known["clone"], known["clone3"]) == (machine.clone, 435)
     arches = (DATA / "arches.tsv").read_text().lower()
     assert f"{machine.arch:x}" in arches
 
@@ -68,8 +69,8 @@ def test_the_filter_decides(*, may_run: bool) -> None:
     for machine in sandbox.MACHINES.values():
         program = sandbox.seccomp_program(machine, may_run=may_run)
 
-        def decide(number: int, arch: int, program: bytes = program) -> int:
-            data, value, at = {0: number, 4: arch}, 0, 0
+        def decide(number: int, arch: int, argument: int = 0, program: bytes = program) -> int:
+            data, value, at = {0: number, 4: arch, 16: argument}, 0, 0
             while True:
                 code, yes, no, k = struct.unpack_from("=HBBI", program, 8 * at)
                 at += 1
@@ -78,10 +79,14 @@ def test_the_filter_decides(*, may_run: bool) -> None:
                 elif code == 0x06:
                     return int(k)
                 else:
-                    at += yes if (value == k if code == 0x15 else value >= k) else no
+                    at += yes if {0x15: value == k, 0x35: value >= k, 0x45: bool(value & k)}[code] else no
 
         allowed, refused = 0x7FFF0000, 0x00050000 | errno.EPERM
-        for number in range(500):
+        assert decide(435, machine.arch) == 0x00050000 | errno.ENOSYS
+        assert decide(machine.clone, machine.arch, 0x003D0F00) == allowed  # a thread
+        for bit in (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000):
+            assert decide(machine.clone, machine.arch, bit | 17) == refused
+        for number in (each for each in range(500) if each != 435):
             wanted = number in machine.refused.values() or (not may_run and number in machine.running)
             assert decide(number, machine.arch) == (refused if wanted else allowed)
             assert decide(number, 0x40000003) == refused
@@ -143,10 +148,17 @@ thread.join()
 later = threading.Thread(target=lambda: said.append(tried(os.execv, "/bin/true", ["true"])))
 later.start()
 later.join()
-print(*said, tried(open, folder + "/a", "w"), tried(os.fork))
+print(*said, tried(open, folder + "/a", "w"))
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+CLONE = sandbox.MACHINES[sandbox.platform.machine()].clone
+for flags in (0x10000000 | 17, 0x50000000 | 17):  # a user namespace, in which one is root, and a network of its own
+    libc.syscall(CLONE, ctypes.c_ulong(flags), None, None, None, None)
+    print(ctypes.get_errno())
+print(tried(os.fork))
 """
     refused = str(errno.EPERM)
-    assert in_a_process(code, tmp_path)[:4] == ["True", refused, refused, "0"]
+    assert in_a_process(code, tmp_path)[:6] == ["True", refused, refused, "0", refused, refused]
 
 
 def test_programs_may_be_run_for_kerberos(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audisp_pyaudit._engine import Frames
-from audisp_pyaudit.delivery.cursor import Counts, Cursor, Position, load
-from audisp_pyaudit.delivery.held import Found, frames_after, routes_after
+from audisp_pyaudit.delivery.cursor import BEGINNING, Counts, Cursor, Position, load
+from audisp_pyaudit.delivery.held import HOLD, Found, frames_after, routes_after
 from audisp_pyaudit.delivery.spool import Dropped, Spool
 
 
@@ -119,6 +119,20 @@ class Accounts:
 
     # --- across processes ---------------------------------------------------------------------------------------------
 
+    def forget_strangers(self, spool: Spool) -> None:
+        """Sinks that processes before this one had and this one has not never get what waited for them: it is lost."""
+        for path in spool.cursors():
+            name = path.stem
+            if name in self._cursors:
+                continue
+            with contextlib.suppress(OSError, ValueError):
+                position = load(path) or BEGINNING
+                lost = 0 if name == HOLD else sum(each.routed for each in held_since(spool, position, name))
+                if lost:
+                    self._losses.append(Lost(name, "removed", lost))
+            with contextlib.suppress(OSError):  # then it is told again
+                path.unlink()
+
     def resume(self, spool: Spool) -> None:
         """Go to where the processes before this one were; what they left is offered to us.
 
@@ -159,3 +173,17 @@ class Accounts:
     def saved(self, path: Path, text: str) -> None:
         """Note that a file was written."""
         self._saved[path.stem] = text
+
+
+def held_since(spool: Spool, position: Position, sink: str) -> Iterator[Found]:
+    """What processes before this one left for a sink from a position on.
+
+    Raises:
+        OSError: the spool cannot be read.
+    """
+    for number in spool.generations():
+        if position.generation <= number < spool.generation:
+            begin = position.sequence if number == position.generation else 0
+            for segment in spool.segments(number):
+                if not segment.gone:
+                    yield from routes_after(segment, begin, sink)

@@ -61,6 +61,10 @@ class Feed:
         due = self._queue.due
         return wait if due is None else min(wait, due)
 
+    def is_of(self, queue: Queue) -> bool:
+        """Whether that is what it feeds."""
+        return queue is self._queue
+
     @property
     def blocked(self) -> bool:
         """Whether nothing more should come, since it would be lost."""

@@ -51,6 +51,7 @@ class Queue:
         sinks: their cursors, new.
         open_spool: opens the spool, which may fail and is tried again; None for lossy.
         ledger: what is put beside each commit on disk.
+        knows_all: whether sinks that are not among them are gone for good, so that what waits for those is lost.
     """
 
     def __init__(
@@ -59,6 +60,8 @@ class Queue:
         sinks: Iterable[Cursor],
         open_spool: Callable[[], Spool] | None = None,
         ledger: Callable[[], Mapping[str, Any]] = dict,
+        *,
+        knows_all: bool = True,
     ) -> None:
         self._settings = settings
         self._changed = threading.Condition()
@@ -66,6 +69,7 @@ class Queue:
         self._ring = Ring(settings.memory_bytes)
         self._store = Store(open_spool, ledger, self._ring, self._accounts, self._changed, settings.retry_seconds)
         self._store.before_reclaim = self._set_aside
+        self._store.knows_all = knows_all
         self._readers: dict[str, GenerationReader] = {}
         self._oldest_on_disk = OldestOnDisk()
         self._pending: list[Frames] = []
@@ -157,12 +161,12 @@ class Queue:
         Raises:
             OSError: the spool cannot be read; try again.
         """
-        cursor = self._accounts[name]
         deadline = time.monotonic() + timeout
         while True:
             with self._changed:
-                if self._closed or name in self._released:
+                if self._closed or name in self._released or name not in self._accounts:
                     return None
+                cursor = self._accounts[name]
                 if cursor.again:
                     return cursor.again.popleft()
                 commit = self._in_memory(cursor)
@@ -192,13 +196,14 @@ class Queue:
         """Give to a sink again, from the first frame that was not acknowledged: another one has its place now."""
         with self._changed:
             self._released.discard(name)
-            if not self._closed:
+            if not self._closed and name in self._accounts:
                 self._accounts[name].rewind()
 
     def acknowledge(self, name: str, which: Sequence[tuple[Slice, int]]) -> None:
         """Note what was delivered: slices and indexes into their `wanted`."""
         with self._changed:
-            if self._closed:  # what was not known by then is not delivered: it is lost, or comes again
+            # What was not known by the end is not delivered: it is lost, or comes again.
+            if self._closed or name not in self._accounts:
                 return
             cursor = self._accounts[name]
             delivered = 0
@@ -214,7 +219,7 @@ class Queue:
     def give_up(self, name: str, part: Slice, index: int, reason: str) -> None:
         """Note that a frame cannot be delivered, ever."""
         with self._changed:
-            if self._closed:
+            if self._closed or name not in self._accounts:
                 return
             cursor = self._accounts[name]
             if part.acknowledge(index):
@@ -225,7 +230,7 @@ class Queue:
     def rewind(self, name: str) -> None:
         """Hand out again what a sink was given and did not acknowledge."""
         with self._changed:
-            if not self._closed:
+            if not self._closed and name in self._accounts:
                 self._accounts[name].rewind()
 
     # --- the house ----------------------------------------------------------------------------------------------------
@@ -330,8 +335,7 @@ class Queue:
             self._ring.limit = settings.memory_bytes
             for cursor in self._accounts:
                 cursor.max_lag_bytes = lags[cursor.name]
-        if spool is not None and self._store.spool is not None:
-            self._store.spool.configure(spool)
+        self._store.configure(spool)
 
     def counts(self, name: str) -> Counts:
         """A copy of a sink's ledger."""
@@ -370,6 +374,9 @@ class Queue:
         self._store.close()
         for reader in self._readers.values():
             reader.close()
+        self._readers.clear()
+        with self._changed:  # who still has us, has our accounts only
+            self._ring.forget()
 
     # --- under the lock -----------------------------------------------------------------------------------------------
 

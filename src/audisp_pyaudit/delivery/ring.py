@@ -68,6 +68,10 @@ class Ring:
         self._commits = [each for each in self._commits if not each.stored]
         self.size = sum(each.size for each in self._commits)
 
+    def forget(self) -> None:
+        """Forget everything: nobody asks any more."""
+        self._commits, self.size = [], 0
+
     def forget_before(self, read: int, done: int = 0) -> None:
         """Forget what the disk has and everybody has read, and what nobody needs any more.
 

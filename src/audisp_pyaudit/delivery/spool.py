@@ -110,6 +110,10 @@ class Spool:
         """The file of a sink's cursor."""
         return self.settings.folder / "cursors" / f"{sink}.json"
 
+    def cursors(self) -> list[Path]:
+        """The files of all cursors that there are."""
+        return sorted((self.settings.folder / "cursors").glob("*.json"))
+
     def configure(self, settings: SpoolSettings) -> None:
         """Go on with other settings, in the same folder; segments stay as large as they are."""
         self.settings = replace(settings, folder=self.settings.folder)

@@ -16,7 +16,7 @@ from audisp_pyaudit.delivery.cursor import Cursor, Position
 from audisp_pyaudit.delivery.generation import CLASSES
 from audisp_pyaudit.delivery.lag import between, place_within
 from audisp_pyaudit.delivery.ring import Commit, Ring
-from audisp_pyaudit.delivery.spool import NO_ROOM, Spool, Unclean
+from audisp_pyaudit.delivery.spool import NO_ROOM, Spool, SpoolSettings, Unclean
 from audisp_pyaudit.files import replace_file
 
 
@@ -45,11 +45,13 @@ class Store:
         self.wanted = open_spool is not None
         self.begun = False
         self.trouble = ""
+        self.knows_all = True  # the sinks there are; not under a configuration that stands in for one that is wrong
         self.before_reclaim: Callable[[], None] = lambda: None  # what is to be kept of what goes
         self.unclean: list[Unclean] = []  # to be told
         # Under which name what memory has no room for is counted.
         self.reason = "spool_failed" if self.wanted else "memory_full"
         self._open = open_spool
+        self._settings: SpoolSettings | None = None  # others than those that it is opened with
         self._ledger = ledger
         self._ring = ring
         self._accounts = accounts
@@ -98,6 +100,8 @@ class Store:
             return
         try:
             self.spool = self._open()
+            if self._settings is not None:
+                self.spool.configure(self._settings)
         except OSError as error:
             self._fail(f"{error.filename or 'spool'}: {error.strerror}")
             self._retry_at = time.monotonic() + self._retry_seconds
@@ -160,6 +164,12 @@ class Store:
         """
         if self.spool is not None and self.spool.settings.fsync == "interval":
             self.spool.writer.sync()
+
+    def configure(self, settings: SpoolSettings | None) -> None:
+        """Go on with other settings, now or when it can be opened; the folder stays."""
+        self._settings = settings
+        if settings is not None and self.spool is not None:
+            self.spool.configure(settings)
 
     def roll(self) -> None:
         """The sinks are others from now on: what comes next begins new segments, which say so."""
@@ -269,6 +279,8 @@ class Store:
         self.spool.recount()
         unclean = self.spool.unclean()
         with self._lock:
+            if self.knows_all:
+                self._accounts.forget_strangers(self.spool)
             self._accounts.resume(self.spool)
             self.unclean += unclean
             self.begun = True

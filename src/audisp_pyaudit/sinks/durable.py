@@ -99,11 +99,13 @@ class DurableSink(QueuedSink):
 
     def let_go(self) -> None:
         """Hear what was acknowledged last, hang up and stop to listen."""
-        self._hear_last_words()
-        self._part("")
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+        try:
+            self._hear_last_words()
+            self._part("")
+        finally:
+            if self._listener is not None:
+                self._listener.close()
+                self._listener = None
 
     def _hear_last_words(self) -> None:
         """A reader that leaves with something unread is reported as a reset, once, before what it said last."""

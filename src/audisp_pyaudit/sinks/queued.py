@@ -127,7 +127,10 @@ class QueuedSink:
                 self.step()
             except:  # noqa: E722  # a bug here costs time, no event; libraries raise things that are no exceptions
                 self.recover(sys.exc_info()[1])
-        self.let_go()
+        try:
+            self.let_go()
+        except:  # noqa: E722  # as above; nobody is left who could do better
+            self.trouble = f"{self.name}: {sys.exc_info()[1]!r}"
 
     def step(self) -> None:
         """Do something, for at most some hundred milliseconds."""

@@ -118,13 +118,19 @@ class UnixSink:
             return min((each for each in found if each is not None), default=None)
 
     @property
+    def alive(self) -> bool:
+        """Whether its thread runs, so that its numbers may change."""
+        return self._thread.is_alive()
+
+    @property
     def subscribers(self) -> int:
         """How many there are now."""
         return len(self._connections)
 
     def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.eventfd_write(self._wake_fd, 1)
+        with contextlib.suppress(BlockingIOError), self._lock:
+            if self._wake_fd >= 0:
+                os.eventfd_write(self._wake_fd, 1)
 
     # --- the sink's own thread ----------------------------------------------------------------------------------------
 
@@ -140,6 +146,9 @@ class UnixSink:
                 time.sleep(0.1)
         self._hang_up("shutdown")
         self._unlisten()
+        with self._lock:
+            os.close(self._wake_fd)
+            self._wake_fd = -1
 
     def _drained(self, deadline: float) -> bool:
         """While closing: whether nothing waits, or the time is over."""
