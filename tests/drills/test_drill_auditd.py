@@ -31,7 +31,7 @@ __all__ = ["parts"]  # a fixture
 FORMATS = ("RAW", "ENRICHED")
 RATE = SCALE.rate
 SECONDS = 8.0 if SCALE is WHOLE else 2.0
-# Since 4.2 auditd waits for the new plugin at a reload, 0.15 s, or longer on a busy machine; its queue holds 2000.
+# Since 4.2 auditd hands on nothing during a reload, 0.15 s and longer on a busy machine; it has room for 2000 records.
 RELOAD_RATE = 3000
 # At its stop auditd looks for who told it to, and throws away so many records meanwhile.
 EATEN_AT_A_STOP = 30
