@@ -10,6 +10,7 @@ _WORDS = {
     "spool_failed": "the disk took no writes and memory was full: the log has the system's error",
     "memory_full": "memory was full: a larger queue.memory_bytes, or queue.mode = lossless",
     "lag": "it was further behind than its max_lag_bytes",
+    "removed": "the sink was taken out of the configuration while these waited for it",
     "damaged": "the spool was damaged on disk: look at spool/damaged, and at the disk",
     "refused": "the broker will not have these events, even cut: see the topic's max.message.bytes",
     "too_large": "these events cannot be cut so far that they fit: event_bytes, message.max.bytes",
