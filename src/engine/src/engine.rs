@@ -284,6 +284,11 @@ impl Inner {
         self.stats.lines_truncated += u64::from(line.cut);
         let header = match header::parse(line.bytes) {
             Ok(header) => header,
+            Err(_) if header::is_cut_end(line.bytes) => {
+                self.stats.records_end_of_event += 1;
+                self.stats.lines_truncated += u64::from(!line.cut);
+                return;
+            }
             Err(error) => {
                 // What came before it is published before it.
                 self.publish(options, frames, false);

@@ -253,6 +253,17 @@ fn a_nul_before_the_newline_marks_a_cut_record() {
 }
 
 #[test]
+fn a_mark_of_an_end_that_was_cut_off_is_no_event() {
+    let whole = record("USER_LOGIN", 0, 1, "pid=1 uid=0");
+    let lines = [&whole, "type=EOE msg=audit(179", "type=EOE msg=audit(1795285636.850:3", "type=EOE msg=audit("];
+    let (found, stats) = read_with(options(), &lines);
+    assert_eq!(found.len(), 1);
+    assert_eq!((stats.records_end_of_event, stats.lines_truncated, stats.lines_unparsed), (3, 3, 0));
+    let (found, stats) = read_with(options(), &["type=EOE msg=audit(x", "type=EOX msg=audit(179", "type=EOE"]);
+    assert_eq!((found.len(), stats.lines_unparsed), (3, 3));
+}
+
+#[test]
 fn too_many_nodes_lose_nothing() {
     let lines: Vec<String> = (0..1500).map(|i| format!("node=n{i} {}", record("SYSCALL", 0, 1, SYSCALL))).collect();
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
