@@ -79,7 +79,7 @@ def build(
     queue = parts.make_queue(config, slots, about, counters, knows_all=not wrong) if parts.queued(config) else None
     outlets = Outlets(
         [parts.make_sink(name, config, slots, notices, queue) for name in config.sinks],
-        None if queue is None else Feed(queue, config.encodings),
+        None if queue is None else Feed(queue, config.encodings, config.timing.event_timeout_ms),
         lambda name, error: log.error("sink failed; this is a bug, please report it", sink=name, why=repr(error)),
     )
     for sink in outlets.sinks:

@@ -214,7 +214,7 @@ class Reload:
                 running.outlets.feed.encodings = new.encodings
         elif after:
             running.queue = parts.make_queue(new, running.slots, running.about, running.counters)
-            running.outlets.feed = Feed(running.queue, new.encodings)
+            running.outlets.feed = Feed(running.queue, new.encodings, new.timing.event_timeout_ms)
 
     def _end_queue(self) -> None:
         self._pipeline.announce()

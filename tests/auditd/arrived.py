@@ -59,8 +59,8 @@ class Arrived:
         """Serials of what was fed and did not arrive."""
         return sorted(times.keys() - self.events.keys())
 
-    def unannounced(self, times: Mapping[int, int], slack_ms: int) -> list[int]:
-        """Those of them that neither a gap nor the time of an unclean stop, begun so much earlier, tells of."""
+    def unannounced(self, times: Mapping[int, int]) -> list[int]:
+        """Those of them that neither a gap nor the time of an unclean stop tells of."""
         spans = [
             tuple(datetime.fromisoformat(each["auditd"]["lost"][end]).timestamp() * 1000 for end in ("start", "end"))
             for each in self.notices
@@ -70,7 +70,7 @@ class Arrived:
             serial
             for serial in self.missing(times)
             if not any(begin <= serial <= end for begin, end in self.gaps)
-            and not any(begin - slack_ms <= times[serial] <= end for begin, end in spans)
+            and not any(begin <= times[serial] <= end for begin, end in spans)
         ]
 
 

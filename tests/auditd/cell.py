@@ -127,14 +127,6 @@ class Cell:
         plain = self.log_format == "RAW" and not self._named
         return self.feed.cut > 0 or (plain and self.auditd.expects.raw_cut > 0)
 
-    @property
-    def slack_ms(self) -> int:
-        """How much older than what was kept something lost at a kill may be.
-
-        Events without their end wait for it, and others overtake them: for `grace_ms`, and a turn of the pipeline.
-        """
-        return 200 if self.cuts else 0
-
     # --- the plugin ---------------------------------------------------------------------------------------------------
 
     def said(self) -> list[str]:

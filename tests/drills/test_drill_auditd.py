@@ -71,7 +71,7 @@ def settled(made: Cell, *, announced: tuple[str, ...] = (), split: int = 0) -> A
     assert made.records("intake_full") == 0
     # Consumers can tell what is not there.
     assert {each["event"]["action"] for each in found.notices} == set(announced)
-    assert len(found.unannounced(made.feed.times, made.slack_ms)) <= split, (found.gaps, made.log.text())
+    assert len(found.unannounced(made.feed.times)) <= split, (found.gaps, made.log.text())
     # auditd never had to wait for us.
     assert "queue to plugins is full" not in made.log.text()
     return found

@@ -29,9 +29,12 @@ class Feed:
     Args:
         queue: the queue.
         encodings: of the engine's frames; frames that are made here get the same.
+        waits_ms: how long an event may have waited for its end when one came after it was committed already. What a
+            killed process held may be so much older than the last that it committed.
     """
 
-    def __init__(self, queue: Queue, encodings: Sequence[str]) -> None:
+    def __init__(self, queue: Queue, encodings: Sequence[str], waits_ms: int = 0) -> None:
+        self._waits_ms = waits_ms
         self._queue = queue
         self.encodings = encodings
         self._trouble = ""
@@ -106,7 +109,9 @@ class Feed:
             where = f"{damage.path.parent.name}/{damage.path.name}, byte {damage.offset}"
             yield "spool-damaged", {"reason": "damaged", "bytes": damage.size, "where": where, "why": damage.why}
         for stop in self._queue.unclean_stops():
-            span = {"start": timestamp_of(stop.ending.last_ms), "end": timestamp_of(self._started_ms)}
+            last_ms = stop.ending.last_ms
+            start = None if last_ms is None else timestamp_of(max(0, last_ms - self._waits_ms))
+            span = {"start": start, "end": timestamp_of(self._started_ms)}
             yield "unclean-stop", {"reason": "unclean_stop", **span}
 
     def announced(self) -> None:
