@@ -104,7 +104,8 @@ class Reload:
             self._refuse([f"{new.source}: {error}"])
             return
         self._pipeline.problems = self._lasting()
-        outdated(new)
+        if changed:
+            outdated(new)
         if running.rights.landlock:
             self._tell_out_of_reach(new)
         for key in fixed:
