@@ -149,6 +149,14 @@ class Cell:
     def stop(self, *, wait: bool = True) -> None:
         """Stop auditd, and wait for the plugin's end, too, if told so."""
         self.stops.append(self.auditd.stop(wait=wait))
+        if wait:
+            self.auditd.until(self._all_have_spoken, "the last words of the plugin")
+
+    def _all_have_spoken(self) -> bool:
+        """Whether every plugin that began and was not killed has told its ledger, in lines or in one."""
+        began = sum("event=reading " in line for line in self.said())
+        told = sum(line.startswith(("ledger ", 'event="end of the input"')) for line in self.said())
+        return told >= began - len(self.killed)
 
     def ledgers(self) -> dict[int, list[str]]:
         """The ledger that each process of the plugin told at its end."""

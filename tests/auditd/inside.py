@@ -9,6 +9,7 @@ It starts nothing where it could touch the machine's audit: a process in a pid n
 it tries. So this refuses to run in any other.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -19,6 +20,7 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,13 @@ def _network() -> None:
         Path("/proc/sys/net/unix/max_dgram_qlen").write_text("512")
     except OSError:
         return
+
+
+def _links(folder: Path) -> Iterator[tuple[str, str]]:
+    """Where the links of a folder lead; some go while one looks."""
+    for each in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            yield each.name, str(each.readlink())
 
 
 class Inside:
@@ -163,7 +172,7 @@ class Inside:
                     "argv": (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1],
                     "environment": (folder / "environ").read_bytes().decode(errors="replace"),
                     "directory": str((folder / "cwd").readlink()),
-                    "descriptors": {each.name: str(each.readlink()) for each in (folder / "fd").iterdir()},
+                    "descriptors": dict(_links(folder / "fd")),
                     "signals": {name: int(status[name], 16) for name in ("SigBlk", "SigIgn", "SigCgt")},
                     "uid": status["Uid"].split()[1],
                 }
