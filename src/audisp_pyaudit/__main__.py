@@ -10,6 +10,9 @@ import sys
 
 from audisp_pyaudit.plugin import Arguments, run
 
+# By which click's completions ask.
+_COMPLETE = "_AUDISP_PYAUDIT_COMPLETE"
+
 
 def plugin_arguments(words: list[str]) -> Arguments | None:
     """The plugin's arguments; None if these are not the plugin's but a command's."""
@@ -47,7 +50,9 @@ def _started_by_auditd() -> bool:
 
 def main() -> None:
     """Run the command and exit."""
-    arguments = plugin_arguments(sys.argv[1:])
+    # A shell asks how a line could go on; auditd sets nothing in the environment.
+    completing = _COMPLETE in os.environ
+    arguments = None if completing else plugin_arguments(sys.argv[1:])
     if arguments is None:
         from audisp_pyaudit.cli import cli  # noqa: PLC0415  # slow to load, and the plugin does without
         from audisp_pyaudit.cli.output import until_closed  # noqa: PLC0415  # as above

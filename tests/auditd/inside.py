@@ -136,6 +136,14 @@ class Inside:
         _own_folders(binds)
         _network()
 
+    def enter(self, root: str, **_: object) -> None:
+        """From now on this is a machine of its own, whose system is in a folder: /run, /dev and /proc are ours."""
+        _mount("proc", f"{root}/proc", "proc", 0)
+        for name in ("/dev", "/run"):
+            _mount(name, f"{root}{name}", "none", _BIND | _RECURSIVE)
+        os.chroot(root)
+        os.chdir("/")
+
     def start(self, argv: list[str], output: str, environment: dict[str, str], **_: object) -> int:
         """Start a command; what it says goes to the end of a file.
 

