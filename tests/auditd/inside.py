@@ -137,11 +137,18 @@ class Inside:
         _network()
 
     def enter(self, root: str, **_: object) -> None:
-        """From now on this is a machine of its own, whose system is in a folder: /run, /dev and /proc are ours."""
-        _mount("proc", f"{root}/proc", "proc", 0)
+        """From now on this is a machine of its own, whose system is in a folder, which is not written to.
+
+        /run, /dev and /proc are ours, and what is changed is gone with us.
+        """
+        _mount("tmpfs", "/mnt", "tmpfs", 0, "mode=755")
+        for name in ("upper", "work", "root"):
+            Path("/mnt", name).mkdir()
+        _mount("overlay", "/mnt/root", "overlay", 0, f"lowerdir={root},upperdir=/mnt/upper,workdir=/mnt/work")
+        _mount("proc", "/mnt/root/proc", "proc", 0)
         for name in ("/dev", "/run"):
-            _mount(name, f"{root}{name}", "none", _BIND | _RECURSIVE)
-        os.chroot(root)
+            _mount(name, f"/mnt/root{name}", "none", _BIND | _RECURSIVE)
+        os.chroot("/mnt/root")
         os.chdir("/")
 
     def start(self, argv: list[str], output: str, environment: dict[str, str], **_: object) -> int:

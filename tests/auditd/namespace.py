@@ -81,6 +81,12 @@ class Namespace:
         assert "error" not in answer, f"{do}: {answer['error']}"
         return [socket.socket(fileno=each) for each in received] if received else answer["value"]
 
+    @property
+    def root(self) -> Path:
+        """The root folder of process 1, seen from outside."""
+        (first,) = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        return Path(f"/proc/{first}/root")
+
     def close(self) -> None:
         """The end of it, and of all that runs in it."""
         self._control.close()

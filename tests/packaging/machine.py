@@ -34,18 +34,19 @@ class Machine:
     """A system that was booted, as far as auditd is concerned; made by `machine`, below.
 
     Args:
-        root: its folder.
+        root: the folder with its system, which stays as it is.
         library: what brings auditd the stand-in's records.
     """
 
     def __init__(self, root: Path, library: Path) -> None:
-        self.root = root
         self.pid = 0
-        shutil.copy(library, root / _STAND_IN[1:])
         with contextlib.ExitStack() as stack:
             self.space = Namespace({})
             stack.callback(self.space.close)
             self.space.ask("enter", root=str(root))
+            # Its files, for us outside.
+            self.root = self.space.root
+            shutil.copy(library, self.root / _STAND_IN[1:])
             (said,) = self.space.ask("log")
             self.log = SystemLog(said)
             stack.callback(self.log.close)

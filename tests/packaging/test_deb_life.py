@@ -11,7 +11,7 @@ import stat
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,6 @@ SUBSCRIBER = f'[sinks.siem]\ntype = "subscriber"\npath = "{SIEM}"\n'
 # Aims of what a host pays for it.
 FIRST_READ_MS, RESIDENT_MB = 300, 45
 RUNS = 15
-Installed = Callable[[], Path]
 
 
 @pytest.fixture(scope="session")
@@ -70,31 +69,21 @@ def suite(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def first(suite: str, deb: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path]:
-    """A clean system on which the package was installed with apt: its folder, what apt said, and a copy to unpack."""
+def installed(suite: str, deb: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A clean system on which the package was installed with apt, and what apt said."""
     folder = tmp_path_factory.mktemp(suite)
-    folder.chmod(0o755)
     root = roots.unpack(roots.clean(suite), folder / "root")
     shutil.copy(deb, root / "tmp" / deb.name)
     said = roots.run(root, "apt-get", "--yes", "--quiet", "install", f"/tmp/{deb.name}")
     (root / "etc" / "machine-id").write_text(f"{HOST_ID}\n")
-    archive = folder / "installed.tar"
-    roots.pack(root, archive)
-    return root, said, archive
+    yield root, said
+    shutil.rmtree(root)
 
 
 @pytest.fixture
-def installed(first: tuple[Path, str, Path], tmp_path: Path) -> Iterator[Installed]:
-    """Gives a fresh system with the package installed."""
-    tmp_path.chmod(0o755)
-    yield lambda: roots.unpack(first[2], tmp_path / "root")
-    shutil.rmtree(tmp_path / "root", ignore_errors=True)
-
-
-@pytest.fixture
-def host(installed: Installed, library: Path) -> Iterator[Machine]:
-    """A machine that has it, booted."""
-    with machine(installed(), library) as made:
+def host(installed: tuple[Path, str], library: Path) -> Iterator[Machine]:
+    """A machine that has it, booted; fresh for each test."""
+    with machine(installed[0], library) as made:
         yield made
 
 
@@ -120,9 +109,9 @@ def owner(root: Path, path: str) -> tuple[str, str, int]:
     return names["passwd"][found.st_uid], names["group"][found.st_gid], stat.S_IMODE(found.st_mode)
 
 
-def test_apt_installs_it(first: tuple[Path, str, Path]) -> None:
+def test_apt_installs_it(installed: tuple[Path, str]) -> None:
     """One command brings the plugin, its libraries and auditd; nothing is started, and it says what is left to do."""
-    root, said, _ = first
+    root, said = installed
     assert "nothing was started" in said
     assert (root / "usr/sbin/auditd").exists() or (root / "sbin/auditd").exists()
     assert roots.run(root, "dpkg", "--verify", "audisp-pyaudit") == ""
@@ -139,9 +128,9 @@ def test_apt_installs_it(first: tuple[Path, str, Path]) -> None:
     assert "nothing wrong" in roots.run(root, "audisp-pyaudit", "check-config") or True
 
 
-def test_the_shell_completes_its_commands(first: tuple[Path, str, Path]) -> None:
+def test_the_shell_completes_its_commands(installed: tuple[Path, str]) -> None:
     """TAB after `audisp-pyaudit` offers the commands, by what the package installed for bash."""
-    root, _, _ = first
+    root, _ = installed
     script = "usr/share/bash-completion/completions/audisp-pyaudit"
     ask = f"source /{script}; COMP_WORDS=(audisp-pyaudit de); COMP_CWORD=1; _audisp_pyaudit_completion audisp-pyaudit; "
     assert roots.run(root, "bash", "-c", ask + 'echo "${COMPREPLY[@]}"').strip() == "decode"
@@ -153,7 +142,7 @@ def test_as_it_is_shipped(host: Machine) -> None:
     host.start()
     (plugin,) = host.plugins().values()
     assert plugin["argv"] == ["/usr/bin/python3", "-IBS", "/usr/sbin/audisp-pyaudit"]
-    assert plugin["uid"] == roots.run(host.root, "id", "-u", PLUGIN).strip()
+    assert plugin["uid"] == host.run("id", "-u", PLUGIN).strip()
     host.feed.send(500)
     host.until(lambda: len(host.documents(OUT)) >= 500, "events arrive")
     assert "reading" in host.run("audisp-pyaudit", "status", check=False) or True
