@@ -16,10 +16,15 @@ def _not_here(*_arguments: object) -> None:
     raise OSError(1, "not in the process of the tests")
 
 
+def _no_profile() -> None:
+    raise FileNotFoundError(2, "not in the process of the tests")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _rights() -> Iterator[None]:
     """The tests' own process keeps its rights: there would be no way back. Those that need it start another one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(privileges, "no_new_privileges", _not_here)
         patch.setattr(privileges, "_become", _not_here)
+        patch.setattr(privileges, "change_profile", _no_profile)
         yield

@@ -50,8 +50,9 @@ def build(
     if not wrong:
         keep(config)
     kernel = KernelAudit() if config.metrics.kernel else None
-    rights = give_up(config, user, intake, log, kernel)
+    # auditd.conf is root's own.
     host = host_facts(config.host.name, config.host.id, config.host.nodes)
+    rights = give_up(config, user, intake, log, kernel)
     lock = _lock(config, log)
     slots = parts.Slots()
     slots.change(config.sinks)

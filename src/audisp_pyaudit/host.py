@@ -23,7 +23,8 @@ class HostFacts:
     """`name` and `id` as they stand in every document; `nodes` are further names that mean this host.
 
     `boot_id` changes at every boot, after which the kernel numbers events anew; empty if it is not known.
-    `architecture` is the machine as `uname -m` says it.
+    `architecture` is the machine as `uname -m` says it. `auditd_names` are those of `nodes` that auditd.conf gave, which only
+    root may read on some systems.
     """
 
     name: str
@@ -31,9 +32,16 @@ class HostFacts:
     nodes: tuple[str, ...]
     boot_id: str = ""
     architecture: str = ""
+    auditd_names: tuple[str, ...] = ()
 
 
-def host_facts(name: str = "", machine_id: str = "", nodes: tuple[str, ...] = (), etc: Path = ETC) -> HostFacts:
+def host_facts(
+    name: str = "",
+    machine_id: str = "",
+    nodes: tuple[str, ...] = (),
+    etc: Path = ETC,
+    auditd_names: tuple[str, ...] = (),
+) -> HostFacts:
     """Find out who we are.
 
     Args:
@@ -41,12 +49,15 @@ def host_facts(name: str = "", machine_id: str = "", nodes: tuple[str, ...] = ()
         machine_id: likewise.
         nodes: further names from the configuration.
         etc: where the system's files are.
+        auditd_names: what auditd.conf said when it could be read.
     """
+    auditd_names = tuple(_auditd_names(etc)) or auditd_names
     system_name = socket.gethostname()
     name = name or system_name or "localhost"
-    found = [*nodes, system_name, *_auditd_names(etc), *_hosts_names(etc, {name, system_name})]
+    found = [*nodes, system_name, *auditd_names, *_hosts_names(etc, {name, system_name})]
     others = tuple(dict.fromkeys(node for node in found if node and node != name))[:MAX_NODES]
-    return HostFacts(name, machine_id or _machine_id(etc) or name, others, _read(BOOT_ID).strip(), os.uname().machine)
+    machine_id = machine_id or _machine_id(etc) or name
+    return HostFacts(name, machine_id, others, _read(BOOT_ID).strip(), os.uname().machine, auditd_names)
 
 
 def _machine_id(etc: Path) -> str:

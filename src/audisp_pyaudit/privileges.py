@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from audisp_pyaudit.address import UNIX, split
+from audisp_pyaudit.apparmor import change_profile
 from audisp_pyaudit.config import Config
 from audisp_pyaudit.intake import Intake
 from audisp_pyaudit.kernel_audit import KernelAudit
@@ -46,6 +47,7 @@ class Rights:
         folders: where it can write; empty for wherever its user may.
         ports: on which TCP it can listen; of no meaning without Landlock.
         may_run: whether it can run programs.
+        apparmor: whether it is under our AppArmor profile.
     """
 
     user: User | None = None
@@ -54,11 +56,14 @@ class Rights:
     folders: frozenset[str] = field(default_factory=frozenset)
     ports: frozenset[int] = field(default_factory=frozenset)
     may_run: bool = True
+    apparmor: bool = False
 
     def words(self) -> dict[str, object]:
         """For the log."""
         name = f"uid {os.geteuid()}" if self.user is None else self.user.name
-        return {"user": name, "landlock": self.landlock or "no", "seccomp": "yes" if self.seccomp else "no"}
+        words = {"user": name, "landlock": self.landlock or "no", "seccomp": "yes" if self.seccomp else "no"}
+        # Where there is none, that is the distribution's doing.
+        return {**words, "apparmor": "yes"} if self.apparmor else words
 
 
 def prepare(config: Config, log: Log) -> User | None:
@@ -231,6 +236,14 @@ def _sandbox(config: Config, intake: Intake, rights: Rights, log: Log, kernel: K
         if kernel is not None:
             kernel.errand(what, _PATIENCE_SECONDS)
 
+    try:
+        change_profile()
+        on_others(change_profile)
+        rights.apparmor = True
+    except FileNotFoundError:  # no profile, or no AppArmor
+        pass
+    except OSError as error:
+        log.warning("the AppArmor profile does not hold", why=error.strerror)
     may_run = rights.may_run = runs_programs(config)
     if may_run and config.state.path:  # where tickets are kept by default, nobody could write
         os.environ.setdefault("KRB5CCNAME", f"FILE:{os.path.dirname(config.state.path)}/krb5cc")  # noqa: PTH120

@@ -176,7 +176,7 @@ class Reload:
         """What it holds goes on under the new rules; what it has given goes where the old ones said."""
         running = self._running
         names = list(running.slots.names)
-        host = host_facts(new.host.name, new.host.id, new.host.nodes)
+        host = host_facts(new.host.name, new.host.id, new.host.nodes, auditd_names=running.host.auditd_names)
         running.slots.change(new.sinks)
         options = new.engine_options(host, running.start_ms, running.slots.names)
         try:

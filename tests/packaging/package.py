@@ -52,7 +52,7 @@ def next_one(deb: Path, folder: Path) -> Path:
     return made
 
 
-def field_version(root: Path) -> str:
-    """The version that Python's own account of the installed package tells."""
+def version(root: Path) -> str:
+    """The version of what is installed in a system, as Python is told it."""
     (found,) = (root / "usr" / "lib" / "audisp-pyaudit").glob("*.dist-info")
-    return found.name.split("-")[1].removesuffix(".dist")
+    return found.name.removesuffix(".dist-info").rpartition("-")[2]

@@ -30,6 +30,19 @@ def test_everything_from_the_system(etc: Path) -> None:
     assert facts.nodes == ("node-7", "10.0.0.5", "web-1.example.org")
 
 
+def test_what_only_root_could_read(etc: Path) -> None:
+    """At a reload auditd.conf may be closed to us; its name still means us, and a new one does once it can be read."""
+    (etc / "audit").mkdir()
+    conf = etc / "audit" / "auditd.conf"
+    conf.write_text("name = node-7\n")
+    first = host_facts(etc=etc)
+    conf.unlink()
+    second = host_facts(etc=etc, auditd_names=first.auditd_names)
+    assert (second.nodes, second) == (("node-7",), first)
+    conf.write_text("name = node-8\n")
+    assert host_facts(etc=etc, auditd_names=second.auditd_names).nodes == ("node-8",)
+
+
 def test_configuration_comes_first(etc: Path) -> None:
     """What the configuration says holds, and the system's own name still means us."""
     (etc / "machine-id").write_text(ID)

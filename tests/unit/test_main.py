@@ -73,6 +73,20 @@ def test_python_dash_m() -> None:
     assert done.stdout.startswith("audisp-pyaudit, version ")
 
 
+def test_the_shell_is_told_how_a_line_could_go_on() -> None:
+    """TAB at the first word offers the commands; it does not start a plugin."""
+    asked = {"_AUDISP_PYAUDIT_COMPLETE": "bash_complete", "COMP_WORDS": "audisp-pyaudit ", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "audisp_pyaudit"],
+        env={**os.environ, **asked},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert {"plain,decode", "plain,status", "plain,tail"} <= set(done.stdout.split())
+
+
 def test_no_standard_input() -> None:
     """Started without any standard input, it says what it is instead of failing later."""
     done = subprocess.run(

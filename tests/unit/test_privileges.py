@@ -194,6 +194,26 @@ def test_kerberos_may_run_kinit(
     assert asked == [expected, expected]
 
 
+@pytest.mark.parametrize("error", [None, FileNotFoundError(2, "No such file"), PermissionError(13, "Permission denied")])
+def test_the_apparmor_profile(
+    tmp_path: Path, intake: Intake, monkeypatch: pytest.MonkeyPatch, error: OSError | None
+) -> None:
+    """Where a package brought a profile all threads go there, and the log says so; one that does not hold is told."""
+    changed: set[int] = set()
+
+    def change() -> None:
+        if error is not None:
+            raise error
+        changed.add(threading.get_native_id())
+
+    monkeypatch.setattr(privileges, "change_profile", change)
+    log = MemoryLog()
+    rights = privileges.give_up(config(tmp_path), None, intake, log)
+    assert (rights.apparmor, "apparmor" in rights.words()) == (error is None, error is None)
+    assert len(changed) == (2 if error is None else 0)
+    assert log.has("the AppArmor profile does not hold") == isinstance(error, PermissionError)
+
+
 def test_where_metrics_are_asked_for(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sandbox lets the plugin listen on the one port that the configuration names, and on no other."""
     asked: list[list[int]] = []
