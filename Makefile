@@ -36,6 +36,10 @@ wheel: $(VENV)/.dev ## what is installed, in dist/
 	rm -rf dist
 	$(BIN)/maturin build --release --locked --quiet --interpreter $(PYTHON) --out dist
 
+.PHONY: deb
+deb: | tools ## the package for Debian and its relatives, in build/deb
+	packaging/deb/build
+
 .PHONY: install
 install: ## the plugin on this host (as root, after `make wheel`); auditd is not restarted
 	tools/install dist/*.whl
@@ -62,7 +66,7 @@ test-tools: $(VENV)/.dev # libauparse is what our reading is compared with, with
 	@/usr/bin/python3 -I -c "import confluent_kafka, msgpack, prometheus_client, structlog" 2>/dev/null || [ "$$(id -u)" != 0 ] || \
 		(apt-get update -qq && apt-get install -y -qq --no-install-recommends \
 			python3-confluent-kafka python3-msgpack python3-prometheus-client python3-structlog >/dev/null) || true
-	@for need in java:default-jre-headless mvn:maven openssl:openssl mandoc:mandoc groff:groff-base; do \
+	@for need in java:default-jre-headless mvn:maven openssl:openssl mandoc:mandoc groff:groff-base apparmor_parser:apparmor; do \
 		command -v $${need%:*} >/dev/null && continue; \
 		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $${need#*:} >/dev/null; \
 		else echo "$${need#*:} is missing: tests that need it will be skipped"; fi; done
@@ -77,6 +81,20 @@ test-tools: $(VENV)/.dev # libauparse is what our reading is compared with, with
 test: dev test-tools ## everything that is tested; installs what the tests need
 	cd src && cargo test --locked --quiet
 	$(BIN)/pytest
+
+.PHONY: package-tools
+package-tools: # what builds a deb, looks through it, and makes clean systems to install it on
+	@for need in dh:debhelper dh_python3:dh-python dh_apparmor:dh-apparmor dpkg-buildpackage:dpkg-dev lintian:lintian \
+		debootstrap:debootstrap apparmor_parser:apparmor; do \
+		command -v $${need%:*} >/dev/null && continue; \
+		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $${need#*:} >/dev/null; \
+		else echo "$${need#*:} is missing"; fi; done
+	@dpkg-query --show --showformat='$${db:Status-Status}' python3-click 2>/dev/null | grep -qx installed || [ "$$(id -u)" != 0 ] || \
+		(apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-click >/dev/null)
+
+.PHONY: test-packages
+test-packages: dev package-tools ## the packages, on clean systems of each Debian (as root; some minutes)
+	PACKAGES=1 $(BIN)/pytest tests/packaging
 
 .PHONY: drills
 drills: dev test-tools ## every fault drill at full length: 10,000 records a second, an hour and a half

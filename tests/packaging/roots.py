@@ -57,10 +57,19 @@ def run(root: Path, *command: str, check: bool = True, environment: Mapping[str,
     return done.stdout
 
 
+def _mirror() -> str:
+    """The mirror of this machine, which may never have asked for Debian's packages."""
+    try:
+        return download.mirror()
+    except OSError:
+        download.apt("update")
+        return download.mirror()
+
+
 def _clean(suite: str, root: Path) -> None:
     shutil.rmtree(root, ignore_errors=True)
     done = subprocess.run(
-        ["debootstrap", "--variant=minbase", suite, root, download.mirror()],  # noqa: S607
+        ["debootstrap", "--variant=minbase", suite, root, _mirror()],  # noqa: S607
         capture_output=True,
         text=True,
         check=False,

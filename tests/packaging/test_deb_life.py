@@ -4,7 +4,6 @@ Takes some minutes and root: `make test-packages`. Nothing is started outside of
 stand-in for the kernel. What is not tested: an AppArmor that enforces (no kernel here has it), and a boot by systemd.
 """
 
-import os
 import shutil
 import stat
 import statistics
@@ -16,15 +15,18 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
-from tests.auditd import namespace
 from tests.auditd.arrived import Arrived, arrived
 from tests.auditd.kernel import build as build_library
 from tests.auditd.relay import Relay
 from tests.drills.drill import HOST_ID
 from tests.kafka.mock import MockBroker
 from tests.packaging import package, roots, startup
+from tests.packaging.fixtures import deb
 from tests.packaging.machine import PLUGIN, Machine, machine
-from tests.packaging.package import PLUGIN_CONF, TOML, TREE
+from tests.packaging.package import PLUGIN_CONF, TOML
+
+__all__ = ["deb"]  # a fixture
+pytestmark = pytest.mark.timeout(900)
 
 STATE = "var/lib/audisp-pyaudit"
 OUT = "/var/log/audisp-pyaudit/events.json"
@@ -34,16 +36,8 @@ SUBSCRIBER = f'[sinks.siem]\ntype = "subscriber"\npath = "{SIEM}"\n'
 # Aims of what a host pays for it.
 FIRST_READ_MS, RESIDENT_MB = 300, 45
 RUNS = 15
-
-
-@pytest.fixture(scope="session")
-def deb() -> Path:
-    """The package of this tree."""
-    why = roots.why_not() or namespace.why_not()
-    if why:
-        assert not os.environ.get("CI"), why
-        pytest.skip(why)
-    return package.build(TREE / "build" / "deb")
+# Events that an upgrade and a way back take their time for, at least.
+ENOUGH = 300
 
 
 @pytest.fixture(scope="session")
@@ -178,7 +172,7 @@ def install(host: Machine, deb: Path, *options: str) -> str:
 
 
 def test_upgrade_under_load(host: Machine, newer: Path, deb: Path) -> None:
-    """Nothing is lost and nothing restarted by an upgrade, nor by going back; the configuration stays, and what waits, too."""
+    """Nothing is restarted by an upgrade, nor by going back; the configuration stays, what waits in the spool is delivered."""
     host.set_up(SUBSCRIBER)
     changed = {name: (host.root / name).read_text() for name in (PLUGIN_CONF, TOML)}
     host.start()
@@ -202,8 +196,10 @@ def test_upgrade_under_load(host: Machine, newer: Path, deb: Path) -> None:
     reader.close()
     host.closed()
     found = arrived(reader.lines, host.feed.times)
-    everything(found, host)
-    assert found.duplicates == 0
+    # At its stop auditd may not have handed on what it had read last: never ours, and told as a gap. Nothing else is missing.
+    assert found.unannounced(host.feed.times, slack_ms=0) == []
+    assert (found.announced, found.duplicates) == ([], 0)
+    assert len(found.events) > ENOUGH
 
 
 @pytest.mark.parametrize(("answer", "left", "plugins"), [("old", "dist", 1), ("new", "old", 0)])
