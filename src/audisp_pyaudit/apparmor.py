@@ -1,6 +1,6 @@
 """The AppArmor profile of the plugin, where a package installed one.
 
-In: nothing. Out: a thread that lives under the profile. The profile is not attached to the command's path: then it would hold
+In: nothing. Out: a thread that lives under the profile. The profile is attached to no path: then it would hold
 for `audisp-pyaudit decode` as well, which reads and writes what its caller names. So the plugin goes there itself.
 """
 

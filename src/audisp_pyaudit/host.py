@@ -23,8 +23,8 @@ class HostFacts:
     """`name` and `id` as they stand in every document; `nodes` are further names that mean this host.
 
     `boot_id` changes at every boot, after which the kernel numbers events anew; empty if it is not known.
-    `architecture` is the machine as `uname -m` says it. `auditd_names` are those of `nodes` that auditd.conf gave, which only
-    root may read on some systems.
+    `architecture` is the machine as `uname -m` says it. `auditd_names` are those of `nodes` that auditd.conf
+    gave, which only root may read on some systems.
     """
 
     name: str

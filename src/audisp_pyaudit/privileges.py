@@ -62,8 +62,7 @@ class Rights:
         """For the log."""
         name = f"uid {os.geteuid()}" if self.user is None else self.user.name
         words = {"user": name, "landlock": self.landlock or "no", "seccomp": "yes" if self.seccomp else "no"}
-        # Where there is none, that is the distribution's doing.
-        return {**words, "apparmor": "yes"} if self.apparmor else words
+        return {**words, **({"apparmor": "yes"} if self.apparmor else {})}
 
 
 def prepare(config: Config, log: Log) -> User | None:
@@ -228,6 +227,19 @@ def runs_programs(config: Config) -> bool:
     return any("GSSAPI" in (each.get("sasl.mechanism"), each.get("sasl.mechanisms")) for each in kafkas)
 
 
+def _profile(on_others: Callable[[Callable[[], None]], None], log: Log) -> bool:
+    """Go over to the AppArmor profile on all threads; False if there is none, which is the distribution's doing."""
+    try:
+        change_profile()
+        on_others(change_profile)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        log.warning("the AppArmor profile does not hold", why=error.strerror)
+        return False
+    return True
+
+
 def _sandbox(config: Config, intake: Intake, rights: Rights, log: Log, kernel: KernelAudit | None) -> None:
     """What the kernel offers beside users; on this thread, whose children have it too, and on those there are."""
 
@@ -236,14 +248,7 @@ def _sandbox(config: Config, intake: Intake, rights: Rights, log: Log, kernel: K
         if kernel is not None:
             kernel.errand(what, _PATIENCE_SECONDS)
 
-    try:
-        change_profile()
-        on_others(change_profile)
-        rights.apparmor = True
-    except FileNotFoundError:  # no profile, or no AppArmor
-        pass
-    except OSError as error:
-        log.warning("the AppArmor profile does not hold", why=error.strerror)
+    rights.apparmor = _profile(on_others, log)
     may_run = rights.may_run = runs_programs(config)
     if may_run and config.state.path:  # where tickets are kept by default, nobody could write
         os.environ.setdefault("KRB5CCNAME", f"FILE:{os.path.dirname(config.state.path)}/krb5cc")  # noqa: PTH120

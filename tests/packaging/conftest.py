@@ -5,7 +5,7 @@ import os
 import pytest
 
 FIGURES = pytest.StashKey[list[str]]()
-# They build packages and whole systems to install them on: `make test-packages` sets PACKAGES, plain `make test` does not.
+# They build packages and whole systems to install them on: `make test-packages` sets PACKAGES, `make test` does not.
 collect_ignore_glob = [] if os.environ.get("PACKAGES") else ["test_deb_*.py"]
 
 

@@ -58,7 +58,9 @@ class Machine:
 
     def run(self, *command: str, check: bool = True, environment: dict[str, str] | None = None) -> str:
         """Run a command, as root has it in a shell; what it says."""
-        program = next(f"{each}/{command[0]}" for each in PATH.split(":") if (self.root / each[1:] / command[0]).exists())
+        program = next(
+            f"{each}/{command[0]}" for each in PATH.split(":") if (self.root / each[1:] / command[0]).exists()
+        )
         output = self.root / _OUTPUT[1:]
         output.unlink(missing_ok=True)
         argv = [program, *command[1:]]
@@ -112,7 +114,9 @@ class Machine:
         """What auditd runs: by number, what is known of it."""
         found = self.space.ask("processes")
         auditd = found.get(str(self.pid), {"argv": []})
-        return {pid: each for pid, each in found.items() if each["parent"] == self.pid and each["argv"] != auditd["argv"]}
+        return {
+            pid: each for pid, each in found.items() if each["parent"] == self.pid and each["argv"] != auditd["argv"]
+        }
 
     def said(self) -> list[str]:
         """What the plugin's processes said, in order."""

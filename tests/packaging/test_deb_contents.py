@@ -103,7 +103,9 @@ def test_no_script_starts_or_restarts_anything(deb: Path, tmp_path: Path) -> Non
     for name in ("preinst", "postinst", "prerm", "postrm"):
         lines = (tmp_path / "control" / name).read_text().splitlines()
         code = [line for line in lines if not re.match(r"\s*(#|echo )", line)]
-        assert not re.search(r"\b(service|systemctl|invoke-rc\.d|deb-systemd-invoke|auditctl|augenrules|kill)\b", "\n".join(code))
+        assert not re.search(
+            r"\b(service|systemctl|invoke-rc\.d|deb-systemd-invoke|auditctl|augenrules|kill)\b", "\n".join(code)
+        )
 
 
 def test_the_engine_is_for_every_python(deb: Path, unpacked: Path) -> None:

@@ -1,7 +1,8 @@
 """The deb on clean Debian systems: installed with apt, run by the auditd of that Debian, upgraded, downgraded, removed.
 
-Takes some minutes and root: `make test-packages`. Nothing is started outside of namespaces of its own, whose auditd has a
-stand-in for the kernel. What is not tested: an AppArmor that enforces (no kernel here has it), and a boot by systemd.
+Takes some minutes and root: `make test-packages` sets PACKAGES for it, `make test` leaves it out. Nothing is started
+outside of namespaces of its own, whose auditd has a stand-in for the kernel. What is not tested: an AppArmor that
+enforces (few kernels of build machines have it), and a boot by systemd.
 """
 
 import shutil
@@ -65,7 +66,7 @@ def installed(suite: str, deb: Path, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp(suite)
     root = roots.unpack(roots.clean(suite), folder / "root")
     shutil.copy(deb, root / "tmp" / deb.name)
-    said = roots.run(root, "apt-get", "--yes", "--quiet", "install", f"/tmp/{deb.name}")
+    said = roots.run(root, "apt-get", "--yes", "--quiet", "install", f"/tmp/{deb.name}")  # noqa: S108  # of that system
     (root / "etc" / "machine-id").write_text(f"{HOST_ID}\n")
     yield root, said
     shutil.rmtree(root)
@@ -126,7 +127,7 @@ def test_its_commands(installed: tuple[Path, str]) -> None:
 
 
 def test_as_it_is_shipped(host: Machine) -> None:
-    """`active = yes` and a sink are all that it takes: auditd's records become events, read by a process without root."""
+    """`active = yes` and a sink are all it takes: auditd's records become events, by a process without root."""
     auditd = host.root / "etc/audit/auditd.conf"
     auditd.write_text(auditd.read_text().replace("name_format = NONE", "name_format = USER") + "name = lab.example\n")
     host.set_up(FILE)
@@ -172,7 +173,7 @@ def install(host: Machine, deb: Path, *options: str) -> str:
 
 
 def test_upgrade_under_load(host: Machine, newer: Path, deb: Path) -> None:
-    """Nothing is restarted by an upgrade, nor by going back; the configuration stays, what waits in the spool is delivered."""
+    """An upgrade restarts nothing, nor does going back; the configuration stays, what waits is delivered."""
     host.set_up(SUBSCRIBER)
     changed = {name: (host.root / name).read_text() for name in (PLUGIN_CONF, TOML)}
     host.start()
@@ -196,7 +197,7 @@ def test_upgrade_under_load(host: Machine, newer: Path, deb: Path) -> None:
     reader.close()
     host.closed()
     found = arrived(reader.lines, host.feed.times)
-    # At its stop auditd may not have handed on what it had read last: never ours, and told as a gap. Nothing else is missing.
+    # At its stop auditd may not hand on what it has read last: that was never ours, and is told as a gap.
     assert found.unannounced(host.feed.times, slack_ms=0) == []
     assert (found.announced, found.duplicates) == ([], 0)
     assert len(found.events) > ENOUGH
@@ -223,7 +224,7 @@ def test_what_dpkg_leaves_beside_the_description_is_none(
 
 
 def test_removed_installed_again_and_purged(host: Machine, deb: Path) -> None:
-    """What is removed leaves configuration and events, and an auditd that finds no fault; a purge leaves the user only."""
+    """A removal leaves configuration and events, and an auditd that finds no fault; a purge leaves the user only."""
     host.set_up(SUBSCRIBER)
     host.start()
     host.feed.send(200)

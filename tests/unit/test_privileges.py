@@ -194,7 +194,7 @@ def test_kerberos_may_run_kinit(
     assert asked == [expected, expected]
 
 
-@pytest.mark.parametrize("error", [None, FileNotFoundError(2, "No such file"), PermissionError(13, "Permission denied")])
+@pytest.mark.parametrize("error", [None, FileNotFoundError(2, "No such file"), PermissionError(13, "Denied")])
 def test_the_apparmor_profile(
     tmp_path: Path, intake: Intake, monkeypatch: pytest.MonkeyPatch, error: OSError | None
 ) -> None:
