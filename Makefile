@@ -85,7 +85,7 @@ test: dev test-tools ## everything that is tested; installs what the tests need
 .PHONY: package-tools
 package-tools: # what builds a deb, looks through it, and makes clean systems to install it on
 	@for need in dh:debhelper dh_python3:dh-python dh_apparmor:dh-apparmor dpkg-buildpackage:dpkg-dev lintian:lintian \
-		debootstrap:debootstrap apparmor_parser:apparmor; do \
+		debootstrap:debootstrap apparmor_parser:apparmor qemu-system-x86_64:qemu-system-x86 cpio:cpio; do \
 		command -v $${need%:*} >/dev/null && continue; \
 		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $${need#*:} >/dev/null; \
 		else echo "$${need#*:} is missing"; fi; done

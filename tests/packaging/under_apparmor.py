@@ -1,0 +1,150 @@
+"""Process 1's only child in a virtual machine: runs the installed plugin where AppArmor enforces, and tells what it saw.
+
+In: a system with the package. Out: a line of JSON behind MARK on standard output. It knows nothing but the standard
+library, and the package.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+MARK = "SEEN "
+COMMAND = "/usr/sbin/audisp-pyaudit"
+PROFILE = "/etc/apparmor.d/audisp-pyaudit"
+OUT = Path("/var/log/audisp-pyaudit/events.json")
+PROM = Path("/var/lib/prometheus/node-exporter/audisp.prom")
+STATUS = Path("/run/audisp-pyaudit/status.json")
+SINKS = f"""
+[metrics]
+listen = "127.0.0.1:9751"
+textfile = "{PROM}"
+kernel = true
+[sinks.archive]
+type = "file"
+path = "{OUT}"
+[sinks.events]
+type = "unix"
+path = "/run/audisp-pyaudit/events.sock"
+[sinks.siem]
+type = "subscriber"
+path = "/run/audisp-pyaudit/siem.sock"
+[sinks.topic]
+type = "kafka"
+bootstrap = "127.0.0.1:9"
+topic = "audit"
+[sinks.topic.librdkafka]
+"test.mock.num.brokers" = "1"
+"""
+_PATIENCE = 120.0
+_TRY = """
+import sys
+sys.path.insert(0, "/usr/lib/audisp-pyaudit")
+from audisp_pyaudit.apparmor import change_profile
+change_profile()
+try:
+    open("/etc/shadow").close()
+except PermissionError:
+    sys.exit(13)
+"""
+
+
+def until(condition: object, what: str) -> None:
+    """Until something is true."""
+    deadline = time.monotonic() + _PATIENCE
+    while not condition():  # type: ignore[operator]  # a function
+        if time.monotonic() > deadline:
+            raise TimeoutError(what)
+        time.sleep(0.2)
+
+
+def record(serial: int) -> bytes:
+    """An event of one record."""
+    words = 'op=login acct="lab" exe="/usr/sbin/sshd" hostname=? addr=? terminal=ssh res=success'
+    return f"type=USER_LOGIN msg=audit({int(time.time())}.001:{serial}): pid=5 uid=33 auid=0 ses=1 msg='{words}'\n".encode()
+
+
+def delivered(sink: str) -> int:
+    """Events that a sink has delivered, as the status tells it."""
+    try:
+        return int(json.loads(STATUS.read_text())["ledger"]["sinks"][sink]["delivered"])
+    except (FileNotFoundError, KeyError):
+        return 0
+
+
+def threads(pid: int) -> list[str]:
+    """The profile of each thread."""
+    found = Path(f"/proc/{pid}/task").iterdir()
+    return sorted({(each / "attr/apparmor/current").read_text().strip() for each in found})
+
+
+def main() -> None:
+    """Load the profile, run the plugin, use everything that it offers."""
+    seen: dict[str, object] = {}
+    PROM.parent.mkdir(parents=True)
+    PROM.parent.chmod(0o777)
+    log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    log.bind("/dev/log")
+    Path("/dev/log").chmod(0o666)
+    subprocess.run(["apparmor_parser", "--replace", PROFILE], check=True)  # noqa: S607
+    ours, theirs = socket.socketpair()
+    plugin = subprocess.Popen(
+        [COMMAND], stdin=theirs, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={}, close_fds=True
+    )
+    theirs.close()
+    ours.sendall(record(1))
+    until(lambda: Path("/run/audisp-pyaudit/events.sock").exists() and delivered("archive"), "the first event")
+    readers = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+    for reader, name in zip(readers, ("events", "siem"), strict=True):
+        reader.connect(f"/run/audisp-pyaudit/{name}.sock")
+    time.sleep(1)
+    plugin.send_signal(signal.SIGHUP)
+    for serial in range(2, 51):
+        ours.sendall(record(serial))
+    readers[1].settimeout(_PATIENCE)
+    lines = b""
+    while lines.count(b"\n") < 50:  # noqa: PLR2004  # all of them
+        lines += readers[1].recv(1 << 16)
+    readers[1].sendall(b"50\n")
+    for sink, count in (("archive", 50), ("events", 49), ("siem", 50), ("topic", 50)):
+        until(lambda sink=sink, count=count: delivered(sink) >= count, f"{sink} delivers")
+    seen["threads"] = threads(plugin.pid)
+    with urllib.request.urlopen("http://127.0.0.1:9751/metrics", timeout=_PATIENCE) as answer:
+        seen["metrics"] = answer.status
+    until(PROM.exists, "a file for node_exporter")
+    seen["kernel"] = json.loads(STATUS.read_text())["kernel"]
+    # Commands of people are under no profile, the plugin's would not let them.
+    Path("/root/audit.log").write_bytes(record(1))
+    with Path("/root/decoded.json").open("wb") as stream:
+        subprocess.run([COMMAND, "decode", "/root/audit.log"], stdout=stream, check=True)
+    seen["decoded"] = len(Path("/root/decoded.json").read_bytes().splitlines())
+    seen["closed_file"] = subprocess.run([sys.executable, "-I", "-c", _TRY], check=False).returncode
+    ours.close()
+    seen["exit"] = plugin.wait(_PATIENCE)
+    log.setblocking(False)
+    said = []
+    while True:
+        try:
+            said.append(log.recv(1 << 16).decode())
+        except BlockingIOError:
+            break
+    seen["said"] = said
+    seen["events"] = len(OUT.read_bytes().splitlines())
+    kernel = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+    messages = []
+    while True:
+        try:
+            messages.append(os.read(kernel, 8192).decode(errors="replace"))
+        except BlockingIOError:
+            break
+    seen["denied"] = [each for each in messages if 'apparmor="DENIED"' in each]
+    print(f"\n{MARK}{json.dumps(seen)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
