@@ -4,6 +4,7 @@ In: the tree. Out: files that apt installs.
 """
 
 import hashlib
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -14,11 +15,17 @@ PLUGIN_CONF = "etc/audit/plugins.d/audisp-pyaudit.conf"
 TOML = "etc/audisp-pyaudit/audisp-pyaudit.toml"
 
 
-def build(folder: Path) -> Path:
-    """Build the package from a source tarball, as `make deb` does."""
-    done = subprocess.run([BUILD, folder], capture_output=True, text=True, check=False)
+def build(folder: Path, target: Path | None = None) -> Path:
+    """Build the package from a source tarball, as `make deb` does.
+
+    Args:
+        folder: where.
+        target: where cargo keeps what it has compiled; None for where it always is.
+    """
+    environment = {**os.environ, **({"CARGO_TARGET_DIR": str(target)} if target else {})}
+    done = subprocess.run([BUILD, folder], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    (deb,) = folder.glob("audisp-pyaudit_*.deb")
+    (deb,) = folder.glob("audisp-pyaudit_*.deb")  # not the one with symbols for a debugger
     return deb
 
 

@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
+from tests.packaging import package
 from tests.packaging.fixtures import deb
 from tests.packaging.package import PLUGIN_CONF, TOML, TREE, field
 
@@ -133,3 +134,9 @@ def test_lintian(deb: Path) -> None:
     said("lintian", "--allow-root", "--fail-on", "error,warning", changes)
     lines = (TREE / "packaging/deb/debian/audisp-pyaudit.lintian-overrides").read_text().splitlines()
     assert lines[0].startswith("# ")
+
+
+def test_built_again_elsewhere_it_is_the_same(deb: Path, tmp_path: Path) -> None:
+    """Whoever doubts a package can build it, wherever and whenever, and compare it byte by byte."""
+    again = package.build(tmp_path / "elsewhere", target=tmp_path / "target")
+    assert again.read_bytes() == deb.read_bytes()
