@@ -6,7 +6,7 @@ import pytest
 
 FIGURES = pytest.StashKey[list[str]]()
 # They build packages and whole systems to install them on: `make test-packages` sets PACKAGES, `make test` does not.
-collect_ignore_glob = [] if os.environ.get("PACKAGES") else ["test_deb_*.py"]
+collect_ignore_glob = [] if os.environ.get("PACKAGES") else ["test_deb_*.py", "test_rpm_*.py"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,195 @@
+"""The RPM on a system whose rpm knows what is there: installed, run by an auditd, upgraded, removed.
+
+Takes some minutes and root: `make test-packages` sets PACKAGES for it, `make test` leaves it out. The system is a Debian, since no
+repository of EL can be counted on here: its auditd, its Python 3.11, its rpm. What its rpm has to be told of the system is one package that
+stands for the rest, so that a requirement nobody meets is found. What is not tested: dnf, systemd's own sysusers, SELinux.
+"""
+
+import shutil
+import statistics
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
+
+from tests.auditd.arrived import Arrived, arrived
+from tests.auditd.kernel import build as build_library
+from tests.auditd.relay import Relay
+from tests.drills.drill import HOST_ID
+from tests.kafka.mock import MockBroker
+from tests.packaging import roots, startup
+from tests.packaging import rpm as rpm_package
+from tests.packaging.machine import PLUGIN, Machine, machine
+from tests.packaging.package import PLUGIN_CONF, TOML
+from tests.packaging.rpm_fixtures import rpm
+
+__all__ = ["rpm"]  # a fixture
+pytestmark = pytest.mark.timeout(900)
+
+STATE = "var/lib/audisp-pyaudit"
+SIEM = "/run/audisp-pyaudit/siem.sock"
+SUBSCRIBER = f'[sinks.siem]\ntype = "subscriber"\npath = "{SIEM}"\n'
+# Aims of what a host pays for it.
+FIRST_READ_MS, RESIDENT_MB = 300, 45
+RUNS = 15
+
+
+@pytest.fixture(scope="session")
+def newer(rpm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package that comes after it."""
+    return rpm_package.next_one(rpm, tmp_path_factory.mktemp("newer"))
+
+
+@pytest.fixture(scope="module")
+def installed(rpm: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A system on which the package was installed from outside, with `rpm --root`, and what rpm said."""
+    root = rpm_package.system(tmp_path_factory.mktemp("system"))
+    shutil.copy(rpm, root / "tmp" / rpm.name)
+    said = rpm_package.said("rpm", "--root", root, "--install", rpm)
+    (root / "etc" / "machine-id").write_text(f"{HOST_ID}\n")
+    yield root, said
+    shutil.rmtree(root)
+
+
+@pytest.fixture(scope="module")
+def library(rpm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What brings an auditd the stand-in's records."""
+    assert rpm
+    return build_library(tmp_path_factory.mktemp("library"))
+
+
+@pytest.fixture
+def host(installed: tuple[Path, str], library: Path) -> Iterator[Machine]:
+    """A machine that has it, booted; fresh for each test."""
+    with machine(installed[0], library) as made:
+        yield made
+
+
+def everything(found: Arrived, host: Machine) -> None:
+    """Every event that was fed has arrived, and nothing was said to be lost."""
+    assert found.missing(host.feed.times) == []
+    assert (found.announced, found.gaps) == ([], [])
+
+
+def install(host: Machine, file: Path, *options: str) -> str:
+    """What an administrator types for another version; what rpm says."""
+    shutil.copy(file, host.root / "tmp" / file.name)
+    return host.run("rpm", "--upgrade", *options, f"/tmp/{file.name}")  # noqa: S108  # of that system
+
+
+def test_rpm_installs_it(installed: tuple[Path, str]) -> None:
+    """All it requires is met without a flag; user and folders are there, nothing is started, and it says what is left to do."""
+    root, said = installed
+    assert "nothing was started" in said
+    assert "\nactive = no\n" in (root / PLUGIN_CONF).read_text()
+    # Modes, owners, contents and links of all files, as rpm's own database has them.
+    assert roots.run(root, "rpm", "--verify", PLUGIN) == ""
+    user = roots.run(root, "getent", "passwd", PLUGIN).strip().split(":")
+    assert user[5:] == ["/nonexistent", "/sbin/nologin"]
+    version = roots.run(root, "rpm", "--query", "--queryformat", "%{VERSION}", PLUGIN)
+    assert roots.run(root, "audisp-pyaudit", "--version").strip() == f"audisp-pyaudit, version {version}"
+    assert "OK" in roots.run(root, "audisp-pyaudit", "check-config").upper()
+    # Neither the installation nor a run has left anything in /usr that rpm does not know.
+    unknown = roots.run(root, "find", "/usr/lib/audisp-pyaudit", "-type", "f").split()
+    listed = roots.run(root, "rpm", "--query", "--list", PLUGIN).split()
+    assert set(unknown) <= set(listed)
+
+
+def test_as_it_is_shipped(host: Machine) -> None:
+    """`active = yes` and a sink are all it takes: auditd's records reach a broker, by the librdkafka in the package."""
+    broker = MockBroker()
+    (listening,) = host.space.ask("listen", port=int(broker.bootstrap.rpartition(":")[2]))
+    relay = Relay(listening, broker.bootstrap)
+    broker.make_topic("audit")
+    auditd = host.root / "etc/audit/auditd.conf"
+    auditd.write_text(auditd.read_text().replace("name_format = NONE", "name_format = USER") + "name = lab.example\n")
+    host.set_up(f'[sinks.topic]\ntype = "kafka"\nbootstrap = "{broker.bootstrap}"\ntopic = "audit"\n')
+    host.start()
+    (plugin,) = host.plugins().values()
+    assert plugin["argv"] == ["/usr/bin/python3.11", "-IBS", "/usr/sbin/audisp-pyaudit"]
+    assert plugin["uid"] == host.run("id", "-u", PLUGIN).strip()
+    host.feed.send(300)
+    messages = broker.messages("audit", 301)
+    host.stop()
+    relay.close()
+    host.closed()
+    everything(arrived([each.value() for each in messages], host.feed.times), host)
+    # Besides what the administrator has changed all is as it was installed.
+    changed = host.run("rpm", "--verify", PLUGIN, check=False).splitlines()
+    assert sorted(line.split()[1:] for line in changed) == [["c", f"/{TOML}"], ["c", f"/{PLUGIN_CONF}"]]
+
+
+def test_upgrade_and_back(host: Machine, newer: Path, rpm: Path) -> None:
+    """An upgrade restarts nothing, nor does going back; the configuration stays, what waits is delivered."""
+    host.set_up(SUBSCRIBER)
+    changed = {name: (host.root / name).read_text() for name in (PLUGIN_CONF, TOML)}
+    host.start()
+    for file, options in ((newer, ()), (rpm, ("--oldpackage",))):
+        host.feed.send(100)
+        auditd, plugins = host.pid, host.plugins().keys()
+        assert "service auditd restart" in install(host, file, *options)
+        # What was started before runs on.
+        assert (host.pid, host.plugins().keys()) == (auditd, plugins)
+        assert {name: (host.root / name).read_text() for name in changed} == changed
+        host.feed.send(100)
+        host.until(lambda: host.waiting("siem") >= len(host.feed.times), "all is in the spool")
+        host.stop()
+        host.start()
+        # auditd reads no name with two dots, so one plugin runs.
+        assert sorted(each.name for each in (host.root / PLUGIN_CONF).parent.glob("audisp-pyaudit*")) == [
+            "audisp-pyaudit.conf",
+            "audisp-pyaudit.conf.rpmnew",
+        ]
+        assert len(host.plugins()) == 1
+    reader = host.subscribe(SIEM)
+    reader.read_to(host.feed.last)
+    host.stop()
+    reader.close()
+    host.closed()
+    everything(arrived(reader.lines, host.feed.times), host)
+
+
+def test_removed(host: Machine) -> None:
+    """A removal leaves events and changed configuration, an auditd that finds no fault, and no code."""
+    host.set_up(SUBSCRIBER)
+    host.start()
+    host.feed.send(200)
+    said = host.run("rpm", "--erase", PLUGIN)
+    assert "service auditd restart" in said
+    # The plugin that runs needs nothing of it any more.
+    host.feed.send(200)
+    host.until(lambda: host.waiting("siem") > 400, "all is in the spool")
+    host.stop()
+    host.closed()
+    left = host.run("find", "/etc", "/usr", "-name", "*pyaudit*").split()
+    assert sorted(left) == ["/etc/audisp-pyaudit", f"/{TOML}.rpmsave", f"/{PLUGIN_CONF}.rpmsave"]
+    assert list((host.root / STATE / "spool").glob("g*/*.seg"))
+    host.start_auditd()
+    host.until(lambda: sum("Init complete" in each for each in host.log.of("auditd")) == 2, "auditd is up")
+    assert host.plugins() == {}
+    host.stop()
+    told = host.log.of("auditd")
+    assert [each for each in told if PLUGIN in each or "Skipping" in each or "Unable to stat" in each] == [], told
+
+
+def test_what_it_costs(host: Machine, figures: list[str]) -> None:
+    """Whoever installs it knows what it takes: disk, the time until it reads, and memory."""
+    size = int(host.run("rpm", "--query", "--queryformat", "%{SIZE}", PLUGIN)) / (1 << 20)
+    host.set_up('[sinks.topic]\ntype = "kafka"\nbootstrap = "127.0.0.1:9"\ntopic = "audit"\n')
+    read_ms = [startup.first_read_ms(host.root) for _ in range(RUNS)]
+    host.start()
+    host.feed.send(100)
+    host.until(lambda: any("sink cannot deliver" in each for each in host.said()), "librdkafka is at work")
+    (pid,) = host.plugins()
+    status = host.space.ask("read", path=f"/proc/{pid}/status")
+    resident = next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
+    host.stop()
+    figures.append(
+        f"rpm: {size:.1f} MB installed, first read after {statistics.median(read_ms):.0f} ms "
+        f"(median of {RUNS}, aim {FIRST_READ_MS}), {resident:.0f} MB resident with a Kafka sink (aim {RESIDENT_MB})"
+    )
+    # Memory is the same on a busy machine; time is not.
+    assert resident < RESIDENT_MB
