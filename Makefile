@@ -28,21 +28,40 @@ $(VENV)/.built: $(VENV)/.dev $(RUST_SOURCES)
 	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --locked --quiet
 	touch $@
 
+# What links for a chosen glibc, and looks at what was linked; 100 MB that only packages need.
+$(VENV)/.package-tools: $(VENV)/.dev
+	$(BIN)/python tools/dev-requirements.py pyproject.toml packages > $(VENV)/package-requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r $(VENV)/package-requirements.txt
+	touch $@
+
 .PHONY: dev
 dev: $(VENV)/.built ## build the engine into .venv
 
 .PHONY: wheel
-wheel: $(VENV)/.dev ## what is installed, in dist/
+wheel: $(VENV)/.package-tools ## for this kind of machine and every Linux with glibc 2.28, in dist/
 	rm -rf dist
-	$(BIN)/maturin build --release --locked --quiet --interpreter $(PYTHON) --out dist
+	VIRTUAL_ENV=$(abspath $(VENV)) packaging/wheel/build
+
+.PHONY: sdist
+sdist: $(VENV)/.dev ## the source distribution for PyPI, in dist/
+	mkdir -p build
+	SOURCE_DATE_EPOCH=$$(tools/release-date) $(BIN)/maturin sdist --out dist >build/sdist.log 2>&1 || { cat build/sdist.log >&2; exit 1; }
+
+.PHONY: wheels
+wheels: wheel sdist ## all that a release has on PyPI: x86_64, aarch64, and the source
+	for arch in x86_64 aarch64; do [ "$$arch" = "$$(uname -m)" ] || VIRTUAL_ENV=$(abspath $(VENV)) packaging/wheel/build $$arch; done
 
 .PHONY: deb
 deb: | tools ## the package for Debian and its relatives, in build/deb
 	packaging/deb/build
 
+.PHONY: rpm
+rpm: $(VENV)/.package-tools | tools ## the package for EL and its relatives, in build/rpm
+	VIRTUAL_ENV=$(abspath $(VENV)) packaging/rpm/build
+
 .PHONY: install
 install: ## the plugin on this host (as root, after `make wheel`); auditd is not restarted
-	tools/install dist/*.whl
+	tools/install dist/*_$$(uname -m).whl
 
 .PHONY: lint
 lint: dev ## every static check
@@ -83,18 +102,34 @@ test: dev test-tools ## everything that is tested; installs what the tests need
 	$(BIN)/pytest
 
 .PHONY: package-tools
-package-tools: # what builds a deb, looks through it, and makes clean systems to install it on
+package-tools: $(VENV)/.package-tools # what builds packages, looks through them, and makes clean systems to install it on
 	@for need in dh:debhelper dh_python3:dh-python dh_apparmor:dh-apparmor dpkg-buildpackage:dpkg-dev lintian:lintian \
-		debootstrap:debootstrap apparmor_parser:apparmor qemu-system-x86_64:qemu-system-x86 cpio:cpio; do \
+		debootstrap:debootstrap apparmor_parser:apparmor qemu-system-x86_64:qemu-system-x86 cpio:cpio \
+		rpmbuild:rpm rpmlint:rpmlint checkmodule:checkpolicy semodule_link:semodule-utils sesearch:setools; do \
 		command -v $${need%:*} >/dev/null && continue; \
 		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $${need#*:} >/dev/null; \
 		else echo "$${need#*:} is missing"; fi; done
-	@dpkg-query --show --showformat='$${db:Status-Status}' python3-click 2>/dev/null | grep -qx installed || [ "$$(id -u)" != 0 ] || \
-		(apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-click >/dev/null)
+	@for package in python3-click selinux-policy-dev; do \
+		dpkg-query --show --showformat='$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || [ "$$(id -u)" != 0 ] || \
+			(apt-get update -qq && apt-get install -y -qq --no-install-recommends $$package >/dev/null); done
 
 .PHONY: test-packages
 test-packages: dev package-tools ## the packages, on clean systems of each Debian (as root; some minutes)
 	PACKAGES=1 $(BIN)/pytest tests/packaging
+
+.PHONY: test-wheel
+test-wheel: wheels ## what is in the wheels, and the tests on one that is installed, with the sources out of sight
+	@for need in qemu-aarch64-static:qemu-user-static; do \
+		command -v $${need%:*} >/dev/null && continue; \
+		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $${need#*:} >/dev/null; \
+		else echo "$${need#*:} is missing: the wheel for aarch64 will not be run"; fi; done
+	WHEELS=1 $(BIN)/pytest tests/packaging/test_wheel_contents.py tests/packaging/test_wheel_runs.py
+	tools/test-wheel dist/*_$$(uname -m).whl
+
+.PHONY: sbom
+sbom: ## what the packages are made of, as CycloneDX in dist/
+	mkdir -p dist
+	tools/sbom . packaging/rpm/bundled.txt > dist/audisp-pyaudit.cdx.json
 
 .PHONY: drills
 drills: dev test-tools ## every fault drill at full length: 10,000 records a second, an hour and a half
