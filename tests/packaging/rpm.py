@@ -59,7 +59,9 @@ def build(folder: Path, arch: str = ARCH, tree: Path = TREE, dist: str = "") -> 
 
 def next_one(rpm: Path, folder: Path) -> Path:
     """The same package with a higher release, in which both configurations have a line more; made of the first one's sources."""
-    (source,) = [each for each in (rpm.parent / "SOURCES").glob("*.tar.gz") if re.search(r"-[\d.]+\.tar\.gz\Z", each.name)]
+    (source,) = [
+        each for each in (rpm.parent / "SOURCES").glob("*.tar.gz") if re.search(r"-[\d.]+\.tar\.gz\Z", each.name)
+    ]
     said("tar", "-C", folder, "-xzf", source)
     tree = folder / source.name.removesuffix(".tar.gz")
     for name in (PLUGIN_CONF, TOML):
@@ -110,5 +112,7 @@ def tags(rpm: Path, *names: str) -> list[tuple[str, ...]]:
     """Tags of a package that are lists, side by side: a row for each file, say."""
     return [
         tuple(line.split("\t"))
-        for line in said("rpm", "-qp", "--queryformat", "[" + "\t".join(f"%{{{each}}}" for each in names) + "\n]", rpm).splitlines()
+        for line in said(
+            "rpm", "-qp", "--queryformat", "[" + "\t".join(f"%{{{each}}}" for each in names) + "\n]", rpm
+        ).splitlines()
     ]

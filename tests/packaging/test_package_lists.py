@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not i
 from tests.packaging.package import TREE
 
 CONTROL = TREE / "packaging" / "deb" / "debian" / "control"
+RPM = TREE / "packaging" / "rpm"
+SPEC = RPM / "audisp-pyaudit.spec"
 _REQUIREMENT = re.compile(r"([a-z-]+)>=([\d.]+)\Z")
 _DEBIAN = re.compile(r"python3-([a-z-]+) \(>= ([\d.]+)\)\Z")
 
@@ -45,8 +48,47 @@ def control() -> dict[str, str]:
     return names
 
 
-# What each kind of package says; the spec of the RPM belongs here, too.
+# What each kind of package says.
 LISTS: dict[str, Callable[[], dict[str, str]]] = {"deb": control}
+
+
+def bundled() -> dict[str, str]:
+    """What the RPM brings itself: by its name on PyPI, the version."""
+    return dict(re.findall(r"^([a-z-]+)==(\S+) ", (RPM / "bundled.txt").read_text(), re.MULTILINE))
+
+
+def provided(kind: str) -> dict[str, str]:
+    """What the spec says that the RPM brings, of a kind: `crate`, say."""
+    return dict(re.findall(rf"^Provides: +bundled\({kind}\((.*?)\)\) = (\S+)$", SPEC.read_text(), re.MULTILINE))
+
+
+def linked() -> dict[str, str]:
+    """The crates that are linked into the engine, with their versions."""
+    which = ["--manifest-path", str(TREE / "src" / "Cargo.toml"), "--package", "pyaudit-engine-py", "--locked"]
+    how = ["--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"]
+    tree = subprocess.run(["cargo", "tree", *which, *how], capture_output=True, text=True, check=True).stdout  # noqa: S607
+    return dict(re.findall(r"^(?!pyaudit-)(\S+) v(\S+)", tree, re.MULTILINE))
+
+
+def test_the_rpm_brings_what_is_needed() -> None:
+    """The RPM's own libraries are all that the program asks for, none too old, and the spec names each with its version."""
+    wanted = project()
+    assert re.search(
+        rf"^%\{{!\?pyver: %global pyver {re.escape(wanted.pop('python'))}\}}$", SPEC.read_text(), re.MULTILINE
+    )
+    brought = bundled()
+    assert brought.keys() == wanted.keys()
+    for name, least in wanted.items():
+        assert [int(each) for each in brought[name].split(".")] >= [int(each) for each in least.split(".")], name
+    assert provided("python3dist") == brought
+
+
+def test_the_rpm_names_every_crate() -> None:
+    """Whoever looks for a crate with a hole in it finds it in the RPM, by the version that is linked."""
+    assert provided("crate") == linked()
+    folders = re.search(r'case " (.*) " in', SPEC.read_text())
+    assert folders
+    assert set(folders[1].split()) == linked().keys()
 
 
 @pytest.mark.parametrize("kind", LISTS)
@@ -60,6 +102,15 @@ def test_one_version() -> None:
     cargo = tomllib.loads((TREE / "src" / "Cargo.toml").read_text())["workspace"]["package"]["version"]
     first = (TREE / "packaging" / "deb" / "debian" / "changelog").read_text().splitlines()[0]
     assert re.match(rf"audisp-pyaudit \({re.escape(cargo)}-\d+\) ", first), first
+    spec = SPEC.read_text()
+    assert re.search(rf"^Version: +{re.escape(cargo)}$", spec, re.MULTILINE)
+    newest = re.search(r"^%changelog\n\* (.*?\d{4}) .* - (.*)-\d+$", spec, re.MULTILINE)
+    assert newest
+    assert newest[2] == cargo
+    # Times in packages are that of the release, the same in all.
+    done = subprocess.run([TREE / "tools" / "release-date"], capture_output=True, text=True, check=True)
+    released = time.gmtime(int(done.stdout))
+    assert newest[1] == time.strftime("%a %b %d %Y", released)
 
 
 def test_the_apparmor_profile_is_one() -> None:
@@ -82,9 +133,5 @@ def test_the_apparmor_profile_is_one() -> None:
 def test_the_copyright_file_knows_every_crate() -> None:
     """What is linked into the engine is named where Debian looks for licences."""
     text = (TREE / "packaging" / "deb" / "debian" / "copyright").read_text()
-    which = ["--manifest-path", str(TREE / "src" / "Cargo.toml"), "--package", "pyaudit-engine-py", "--locked"]
-    how = ["--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"]
-    tree = subprocess.run(["cargo", "tree", *which, *how], capture_output=True, text=True, check=True).stdout  # noqa: S607
-    linked = {line.split()[0] for line in tree.splitlines() if not line.startswith("pyaudit-")}
-    assert linked
-    assert [each for each in sorted(linked) if not re.search(rf"\b{re.escape(each)}\b", text)] == []
+    assert linked()
+    assert [each for each in sorted(linked()) if not re.search(rf"\b{re.escape(each)}\b", text)] == []

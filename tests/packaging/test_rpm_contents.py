@@ -41,7 +41,14 @@ PROMISED = {
     "/usr/share/fish/vendor_completions.d/audisp-pyaudit.fish",
     *(
         f"{DOCS}/{name}"
-        for name in ("README.md", "CHANGELOG.md", "audisp-pyaudit.rules", "audisp-pyaudit.toml", "grafana-dashboard.json", "consuming.md")
+        for name in (
+            "README.md",
+            "CHANGELOG.md",
+            "audisp-pyaudit.rules",
+            "audisp-pyaudit.toml",
+            "grafana-dashboard.json",
+            "consuming.md",
+        )
     ),
 }
 # rpm's flags of files.
@@ -51,9 +58,10 @@ BUNDLED = {"click", "confluent_kafka", "msgpack", "prometheus_client", "structlo
 
 def test_every_file_has_its_mode_and_owner(rpm: Path) -> None:
     """Nothing can be changed by anybody but root, auditd accepts the plugin, and configurations are not for all."""
-    found = {name: (int(mode), user, group) for name, mode, user, group in tags(
-        rpm, "FILENAMES", "FILEMODES", "FILEUSERNAME", "FILEGROUPNAME"
-    )}
+    found = {
+        name: (int(mode), user, group)
+        for name, mode, user, group in tags(rpm, "FILENAMES", "FILEMODES", "FILEUSERNAME", "FILEGROUPNAME")
+    }
     wrong = {}
     for name, (mode, *whose) in found.items():
         plain = 0o100755 if re.search(r"\.so(\.\d+)?\Z", name) else 0o100644
@@ -64,11 +72,15 @@ def test_every_file_has_its_mode_and_owner(rpm: Path) -> None:
     assert found.keys() >= PROMISED
     # Each module beside what was compiled of it, nothing that only a developer reads.
     modules = {name for name in found if name.endswith(".py")}
-    compiled = {re.sub(r"__pycache__/(.*)\.cpython-311\.pyc", r"\1.py", name) for name in found if name.endswith(".pyc")}
+    compiled = {
+        re.sub(r"__pycache__/(.*)\.cpython-311\.pyc", r"\1.py", name) for name in found if name.endswith(".pyc")
+    }
     assert modules == compiled
     assert [name for name in found if name.endswith((".pyi", ".c", ".pyx", "py.typed", "RECORD"))] == []
     ours = {str(each.relative_to(TREE / "src")) for each in (TREE / "src" / "audisp_pyaudit").rglob("*.py")}
-    assert {name.removeprefix(f"{PRIVATE}/") for name in modules if name.startswith(f"{PRIVATE}/audisp_pyaudit/")} == ours
+    assert {
+        name.removeprefix(f"{PRIVATE}/") for name in modules if name.startswith(f"{PRIVATE}/audisp_pyaudit/")
+    } == ours
 
 
 def test_what_rpm_keeps_as_it_was_changed(rpm: Path) -> None:
@@ -77,7 +89,9 @@ def test_what_rpm_keeps_as_it_was_changed(rpm: Path) -> None:
     flags = {name: int(each) for name, each, mode in rows if int(mode) & 0o170000 == 0o100000}
     assert {name for name, each in flags.items() if each & CONFIG} == {f"/{PLUGIN_CONF}", f"/{TOML}"}
     assert all(flags[f"/{name}"] & NOREPLACE for name in (PLUGIN_CONF, TOML))
-    assert {name for name, each in flags.items() if each & DOC} >= {name for name in flags if name.startswith(f"{DOCS}/")}
+    assert {name for name, each in flags.items() if each & DOC} >= {
+        name for name in flags if name.startswith(f"{DOCS}/")
+    }
     assert {name for name, each in flags.items() if each & LICENSE} >= {
         name for name in flags if name.startswith("/usr/share/licenses/audisp-pyaudit/")
     }
@@ -106,7 +120,11 @@ def test_no_script_starts_or_restarts_anything(rpm: Path) -> None:
 
 def test_licences_of_all_that_is_in_it(rpm: Path) -> None:
     """Whoever redistributes it has every licence at hand: ours, each bundled package's, each crate's."""
-    names = {name.removeprefix("/usr/share/licenses/audisp-pyaudit/") for (name,) in tags(rpm, "FILENAMES") if "/licenses/" in name}
+    names = {
+        name.removeprefix("/usr/share/licenses/audisp-pyaudit/")
+        for (name,) in tags(rpm, "FILENAMES")
+        if "/licenses/" in name
+    }
     assert "LICENSE" in names
     crates = set(re.findall(r"bundled\(crate\((.*?)\)\)", said("rpm", "-qp", "--provides", rpm)))
     folders = {name.rpartition("/")[0] for name in names}
@@ -127,7 +145,11 @@ def test_unpacked_it_is_one_of_its_own(rpm: Path, tmp_path: Path) -> None:
     assert ".symtab" not in told
     assert "libpython" not in told
     assert "Build ID" in told
-    leaks = [each for each in tmp_path.rglob("audisp_pyaudit/**/*") if each.is_file() and str(TREE).encode() in each.read_bytes()]
+    leaks = [
+        each
+        for each in tmp_path.rglob("audisp_pyaudit/**/*")
+        if each.is_file() and str(TREE).encode() in each.read_bytes()
+    ]
     assert leaks == []
     modules = [each.read_bytes()[4:8] for each in tmp_path.rglob("*.pyc")]
     # PEP 552: unchecked hash.

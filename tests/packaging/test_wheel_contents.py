@@ -33,7 +33,11 @@ def test_all_of_the_code_and_nothing_else(arch: str) -> None:
     with zipfile.ZipFile(wheel(arch)) as archive:
         names = set(archive.namelist())
         content = {name: archive.read(name) for name in names}
-    tree = {str(each.relative_to(TREE / "src")) for each in (TREE / "src" / "audisp_pyaudit").rglob("*.py*") if each.is_file()}
+    tree = {
+        str(each.relative_to(TREE / "src"))
+        for each in (TREE / "src" / "audisp_pyaudit").rglob("*.py*")
+        if each.is_file()
+    }
     tree = {name for name in tree if name.endswith((".py", ".pyi"))}
     code = {*tree, "audisp_pyaudit/py.typed", "audisp_pyaudit/_engine.abi3.so"}
     assert {name for name in names if not name.startswith(_INFO)} == code
@@ -50,7 +54,10 @@ def test_what_it_is_made_of(arch: str) -> None:
     assert told["bomFormat"] == "CycloneDX"
     parts = {each["name"]: each for each in told["components"]}
     assert parts.keys() >= {"pyo3", "memchr", "lz4_flex", "crc32fast"}
-    assert all(len(each["hashes"][0]["content"]) == hashlib.sha256().digest_size * 2 and each["licenses"] for each in parts.values())
+    assert all(
+        len(each["hashes"][0]["content"]) == hashlib.sha256().digest_size * 2 and each["licenses"]
+        for each in parts.values()
+    )
 
 
 def test_the_source_distribution_makes_the_same_wheel(tmp_path: Path) -> None:

@@ -29,7 +29,15 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> list[str | Path]:
     root = foreign_python(folder)
     tags = [word for tag in _TAGS for word in ("--platform", tag)]
     said(
-        *(Path(sys.prefix) / "bin" / "pip", "install", "--quiet", "--target", folder / "site", "--python-version", "3.11"),
+        *(
+            Path(sys.prefix) / "bin" / "pip",
+            "install",
+            "--quiet",
+            "--target",
+            folder / "site",
+            "--python-version",
+            "3.11",
+        ),
         *("--implementation", "cp", "--only-binary", ":all:", *tags, wheel("aarch64")),
     )
     return [EMULATOR, "-L", root, "-E", f"PYTHONPATH={folder / 'site'}", root / "usr" / "bin" / "python3.11", "-B"]

@@ -43,7 +43,13 @@ def foreign_python(folder: Path) -> Path:
         work = folder / "packages"
         work.mkdir()
         # After the options for this machine's own: the last one counts.
-        flags = [*download.updated("bookworm", folder), "-o", "APT::Architecture=arm64", "-o", "APT::Architectures::=arm64"]
+        flags = [
+            *download.updated("bookworm", folder),
+            "-o",
+            "APT::Architecture=arm64",
+            "-o",
+            "APT::Architectures::=arm64",
+        ]
         download.apt(*flags, "update")
         simulated = download.apt(*flags, "--simulate", "--no-install-recommends", "install", "python3.11")
         wanted = [line.split()[1] for line in simulated.splitlines() if line.startswith("Inst ")]
