@@ -1,7 +1,7 @@
 """Print what a development environment needs, one requirement a line: `dev-requirements PYPROJECT [EXTRA]`.
 
-The run-time and the dev list of pyproject.toml; or that of another extra alone. The project itself is not in the list: it is
-built by maturin afterwards.
+The run-time and the dev list of pyproject.toml; or that of another extra alone. The project itself is not in the list:
+it is built by maturin afterwards.
 """
 
 import sys

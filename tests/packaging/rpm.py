@@ -1,7 +1,7 @@
 """The RPM of this tree, one like it that is newer, and a Debian that has what it requires.
 
-In: the tree, a Debian in a folder. Out: files that rpm installs, and a system on which it does so without being told to overlook
-anything.
+In: the tree, a Debian in a folder. Out: files that rpm installs, and a system on which it does so without being told to
+overlook anything.
 """
 
 import os
@@ -58,7 +58,7 @@ def build(folder: Path, arch: str = ARCH, tree: Path = TREE, dist: str = "") -> 
 
 
 def next_one(rpm: Path, folder: Path) -> Path:
-    """The same package with a higher release, in which both configurations have a line more; made of the first one's sources."""
+    """The same package, of the first one's sources, with a higher release and a line more in both configurations."""
     (source,) = [
         each for each in (rpm.parent / "SOURCES").glob("*.tar.gz") if re.search(r"-[\d.]+\.tar\.gz\Z", each.name)
     ]
@@ -73,7 +73,7 @@ def next_one(rpm: Path, folder: Path) -> Path:
 def _stub(root: Path, folder: Path) -> Path:
     """A package that provides what a system has that was not installed by rpm: each thing is looked for."""
     libraries = [path for name in _LIBRARIES for path in (root / "usr" / "lib").glob(f"*-linux-gnu/{name}")]
-    libraries += [path for path in (root / "lib64").glob("ld-linux-*.so.2")]
+    libraries += list((root / "lib64").glob("ld-linux-*.so.2"))
     provided = {line for path in libraries for line in said("/usr/lib/rpm/elfdeps", "--provides", path).splitlines()}
     provided |= {"rtld(GNU_HASH)"}
     for name, path in (

@@ -1,6 +1,6 @@
 """The SELinux policy: our module compiled, and Debian's whole reference policy with it.
 
-In: packaging/selinux, and Debian's packages selinux-policy-dev (installed) and selinux-policy-default (fetched, not installed).
+In: packaging/selinux, and Debian's packages selinux-policy-dev (installed) and selinux-policy-default (only fetched).
 Out: a policy as the kernel would load it.
 """
 

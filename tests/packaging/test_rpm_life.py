@@ -1,8 +1,9 @@
 """The RPM on a system whose rpm knows what is there: installed, run by an auditd, upgraded, removed.
 
-Takes some minutes and root: `make test-packages` sets PACKAGES for it, `make test` leaves it out. The system is a Debian, since no
-repository of EL can be counted on here: its auditd, its Python 3.11, its rpm. What its rpm has to be told of the system is one package that
-stands for the rest, so that a requirement nobody meets is found. What is not tested: dnf, systemd's own sysusers, SELinux.
+Takes some minutes and root: `make test-packages` sets PACKAGES for it, `make test` leaves it out. The system is a Debian,
+since no repository of EL can be counted on here: its auditd, its Python 3.11, its rpm. What its rpm has to be told of the
+system is one package that stands for the rest, so that a requirement nobody meets is found. What is not tested: dnf,
+systemd's own sysusers.
 """
 
 import shutil
@@ -81,7 +82,7 @@ def install(host: Machine, file: Path, *options: str) -> str:
 
 
 def test_rpm_installs_it(installed: tuple[Path, str]) -> None:
-    """All it requires is met without a flag; user and folders are there, nothing is started, and it says what is left to do."""
+    """All it requires is met; user and folders are there, nothing is started, and it says what is left to do."""
     root, said = installed
     assert "nothing was started" in said
     assert "\nactive = no\n" in (root / PLUGIN_CONF).read_text()

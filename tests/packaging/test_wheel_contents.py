@@ -22,7 +22,7 @@ _INFO = f"audisp_pyaudit-{VERSION}.dist-info"
 
 @pytest.mark.parametrize("arch", ARCHES)
 def test_it_runs_where_it_says(arch: str) -> None:
-    """auditwheel finds no symbol that a Linux of 2018 has not, and no library that would have to be brought."""
+    """Its check, auditwheel, finds no symbol that a Linux of 2018 has not, and no library that would have to be brought."""
     told = " ".join(said(Path(sys.prefix) / "bin" / "auditwheel", "show", wheel(arch)).split())
     assert f'is consistent with the following platform tag: "manylinux_2_28_{arch}"' in told
 
@@ -61,7 +61,7 @@ def test_what_it_is_made_of(arch: str) -> None:
 
 
 def test_the_source_distribution_makes_the_same_wheel(tmp_path: Path) -> None:
-    """Whoever builds from PyPI's sources, in a folder of their own and from nothing, gets PyPI's wheel, byte for byte."""
+    """Whoever builds from PyPI's sources, in another folder and from nothing, gets PyPI's wheel, byte for byte."""
     arch = os.uname().machine
     with tarfile.open(SDIST) as archive:
         assert {each.split("/")[0] for each in archive.getnames()} == {f"audisp_pyaudit-{VERSION}"}

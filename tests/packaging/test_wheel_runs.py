@@ -19,7 +19,7 @@ _TAGS = ("manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarc
 
 
 @pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> list[str | Path]:
+def python(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What starts Python for aarch64, which has the wheel and what it depends on."""
     if shutil.which(EMULATOR) is None:
         why = f"{EMULATOR} is missing (Debian's package qemu-user-static)"
@@ -40,14 +40,15 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> list[str | Path]:
         ),
         *("--implementation", "cp", "--only-binary", ":all:", *tags, wheel("aarch64")),
     )
-    return [EMULATOR, "-L", root, "-E", f"PYTHONPATH={folder / 'site'}", root / "usr" / "bin" / "python3.11", "-B"]
+    program = str(root / "usr" / "bin" / "python3.11")
+    return [EMULATOR, "-L", str(root), "-E", f"PYTHONPATH={folder / 'site'}", program, "-B"]
 
 
-def test_it_decodes_as_it_does_here(python: list[str | Path]) -> None:
-    """On aarch64 the same records are the same document, to the byte; but for whose they are, as whoever decodes them is told."""
+def test_it_decodes_as_it_does_here(python: list[str]) -> None:
+    """On aarch64 the same records are the same document, to the byte, but for the machine that it names."""
     vectors = TREE / "tests" / "vectors"
     for name in ("demo", "exec-plain", "net-inet6", "kernel-names", "user-cmd-bytes"):
-        command = ["-m", "audisp_pyaudit", "decode", vectors / f"{name}.log"]
+        command = ["-m", "audisp_pyaudit", "decode", str(vectors / f"{name}.log")]
         there = said(*python, *command)
         assert there.count("\n") >= 1
         assert '"architecture":"aarch64"' in there
@@ -56,7 +57,7 @@ def test_it_decodes_as_it_does_here(python: list[str | Path]) -> None:
         assert all(json.loads(line)["event"]["id"] for line in there.splitlines())
 
 
-def test_it_runs_as_the_plugin(python: list[str | Path], tmp_path: Path) -> None:
+def test_it_runs_as_the_plugin(python: list[str], tmp_path: Path) -> None:
     """On aarch64 the plugin reads, writes events, and its ledger closes."""
     config = tmp_path / "plugin.toml"
     out = tmp_path / "events.json"
