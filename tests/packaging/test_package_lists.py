@@ -71,7 +71,7 @@ def linked() -> dict[str, str]:
 
 
 def test_the_rpm_brings_what_is_needed() -> None:
-    """The RPM's own libraries are all that the program asks for, none too old, and the spec names each with its version."""
+    """What the RPM brings is all that the program asks for, none too old, and the spec names each with its version."""
     wanted = project()
     assert f"\n%{{!?pyver: %global pyver {wanted.pop('python')}}}\n" in SPEC.read_text()
     brought = bundled()

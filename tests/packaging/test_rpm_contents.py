@@ -1,4 +1,4 @@
-"""What stands in the RPM: files with modes and owners, what is kept, what it requires, what its scripts do, licences."""
+"""What stands in the RPM: files with modes and owners, what is kept, what is required, what scripts do, licences."""
 
 import re
 import shutil

@@ -1,9 +1,9 @@
 """The RPM on a system whose rpm knows what is there: installed, run by an auditd, upgraded, removed.
 
-Takes some minutes and root: `make test-packages` sets PACKAGES for it, `make test` leaves it out. The system is a Debian,
-since no repository of EL can be counted on here: its auditd, its Python 3.11, its rpm. What its rpm has to be told of the
-system is one package that stands for the rest, so that a requirement nobody meets is found. What is not tested: dnf,
-systemd's own sysusers.
+Takes some minutes and root: `make test-packages` sets PACKAGES for it, `make test` leaves it out. The system is a
+Debian, since no repository of EL can be counted on here: its auditd, its Python 3.11, its rpm. What its rpm has to
+be told of the system is one package that stands for the rest, so that a requirement nobody meets is found. What is not
+tested: dnf, systemd's own sysusers.
 """
 
 import shutil

@@ -28,18 +28,9 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("aarch64")
     root = foreign_python(folder)
     tags = [word for tag in _TAGS for word in ("--platform", tag)]
-    said(
-        *(
-            Path(sys.prefix) / "bin" / "pip",
-            "install",
-            "--quiet",
-            "--target",
-            folder / "site",
-            "--python-version",
-            "3.11",
-        ),
-        *("--implementation", "cp", "--only-binary", ":all:", *tags, wheel("aarch64")),
-    )
+    site = ["--quiet", "--target", str(folder / "site"), "--python-version", "3.11"]
+    only = ["--implementation", "cp", "--only-binary", ":all:", *tags]
+    said(Path(sys.prefix) / "bin" / "pip", "install", *site, *only, wheel("aarch64"))
     program = str(root / "usr" / "bin" / "python3.11")
     return [EMULATOR, "-L", str(root), "-E", f"PYTHONPATH={folder / 'site'}", program, "-B"]
 
