@@ -22,7 +22,7 @@ _INFO = f"audisp_pyaudit-{VERSION}.dist-info"
 
 @pytest.mark.parametrize("arch", ARCHES)
 def test_it_runs_where_it_says(arch: str) -> None:
-    """To auditwheel it asks for no symbol that a Linux of 2018 has not, and for no library that would have to come along."""
+    """To auditwheel it asks for no symbol that a Linux of 2018 has not, and for no library that has to come along."""
     told = " ".join(said(Path(sys.prefix) / "bin" / "auditwheel", "show", wheel(arch)).split())
     assert f'is consistent with the following platform tag: "manylinux_2_28_{arch}"' in told
 
