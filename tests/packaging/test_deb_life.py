@@ -177,8 +177,8 @@ def test_upgrade_under_load(host: Machine, newer: Path, deb: Path) -> None:
     host.set_up(SUBSCRIBER)
     changed = {name: (host.root / name).read_text() for name in (PLUGIN_CONF, TOML)}
     host.start()
-    host.feed.begin(1000)
     for each in (newer, deb):
+        host.feed.begin(1000)
         auditd, plugins = host.pid, host.plugins().keys()
         assert "service auditd restart" in install(host, each, "--option=Dpkg::Options::=--force-confold")
         assert package.field(each, "Version") == host.run("dpkg-query", "--show", "--showformat=${Version}", PLUGIN)
@@ -186,20 +186,20 @@ def test_upgrade_under_load(host: Machine, newer: Path, deb: Path) -> None:
         assert (host.pid, host.plugins().keys()) == (auditd, plugins)
         assert {name: (host.root / name).read_text() for name in changed} == changed
         assert owner(host.root, TOML) == ("root", PLUGIN, 0o640)
+        # What auditd itself does not hand on at its stop is another matter, of the drills.
+        host.feed.stop()
+        host.until(lambda: host.waiting("siem") >= host.feed.last, "nobody reads: all waits in the spool")
         host.stop()
-        assert list((host.root / STATE / "spool").glob("g*/*.seg")), "nobody reads: all waits in the spool"
         host.start()
         assert len(host.plugins()) == 1
-    host.feed.stop()
     reader = host.subscribe(SIEM)
     reader.read_to(host.feed.last)
     host.stop()
     reader.close()
     host.closed()
     found = arrived(reader.lines, host.feed.times)
-    # At its stop auditd may not hand on what it has read last: that was never ours, and is told as a gap.
-    assert found.unannounced(host.feed.times) == []
-    assert (found.announced, found.duplicates) == ([], 0)
+    everything(found, host)
+    assert found.duplicates == 0
     assert len(found.events) > ENOUGH
 
 
