@@ -56,8 +56,8 @@ deb: | tools ## the package for Debian and its relatives, in build/deb
 	packaging/deb/build
 
 .PHONY: rpm
-rpm: $(VENV)/.package-tools | tools ## the package for EL and its relatives, in build/rpm
-	VIRTUAL_ENV=$(abspath $(VENV)) packaging/rpm/build
+rpm: $(VENV)/.package-tools | tools ## the package for EL and its relatives, in build/rpm (ARCH=aarch64 for that machine)
+	VIRTUAL_ENV=$(abspath $(VENV)) packaging/rpm/build $(ARCH)
 
 .PHONY: install
 install: ## the plugin on this host (as root, after `make wheel`); auditd is not restarted
