@@ -4,6 +4,7 @@ In: nothing. Out: a thread that lives under the profile. The profile is attached
 for `audisp-pyaudit decode` as well, which reads and writes what its caller names. So the plugin goes there itself.
 """
 
+import errno
 import os
 
 PROFILE = "audisp-pyaudit"
@@ -20,5 +21,10 @@ def change_profile() -> None:
     fd = os.open(_CURRENT, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(fd, f"changeprofile {PROFILE}".encode())
+    except OSError as error:
+        # Debian's kernel has AppArmor, and the file, also where it was started with SELinux instead.
+        if error.errno == errno.EINVAL:
+            raise FileNotFoundError(errno.ENOENT, "AppArmor is not in use") from error
+        raise
     finally:
         os.close(fd)

@@ -1,5 +1,7 @@
 """Going over to the AppArmor profile that a package installed."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -23,4 +25,21 @@ def test_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """A kernel without AppArmor is no error that a host without it would be told of."""
     monkeypatch.setattr(apparmor, "_CURRENT", str(tmp_path / "missing" / "current"))
     with pytest.raises(FileNotFoundError):
+        apparmor.change_profile()
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.EINVAL, FileNotFoundError), (errno.EACCES, PermissionError)])
+def test_where_it_is_not_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[OSError]
+) -> None:
+    """A kernel that has AppArmor and runs with SELinux is no error either; a refusal still is one."""
+    told = tmp_path / "current"
+    told.touch()
+
+    def refuse(_fd: int, _data: bytes) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(apparmor, "_CURRENT", str(told))
+    monkeypatch.setattr(os, "write", refuse)
+    with pytest.raises(kind):
         apparmor.change_profile()
