@@ -117,6 +117,10 @@ package-tools: $(VENV)/.package-tools # what builds packages, looks through them
 test-packages: dev package-tools ## the packages, on clean systems of each Debian (as root; some minutes)
 	PACKAGES=1 $(BIN)/pytest tests/packaging
 
+.PHONY: test-selinux
+test-selinux: dev package-tools ## the RPM under an SELinux that enforces, in a virtual machine (as root; two minutes)
+	PACKAGES=1 SELINUX=1 $(BIN)/pytest tests/packaging/test_selinux_enforced.py
+
 .PHONY: test-wheel
 test-wheel: wheels ## what is in the wheels, and the tests on one that is installed, with the sources out of sight
 	@for need in qemu-aarch64-static:qemu-user-static; do \

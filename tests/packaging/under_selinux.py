@@ -162,14 +162,14 @@ def auditd() -> None:
     plugin, ours = start()
     until(lambda: LOG.read_text().count("event=reading ") == STARTS - 1, "the second start")
     time.sleep(5)
-    with socket.socket() as asking:
-        seen["refused"] = asking.connect_ex(("127.0.0.1", _PORT))
+    seen["refused"] = _answer()
     seen["kernel_refused"] = _kernel() is None
     ours.close()
     plugin.wait(_PATIENCE)
     run("setsebool", "audisp_pyaudit_listen=1", "audisp_pyaudit_kernel=1")
     before = len(denied())
     plugin, ours = start()
+    until(lambda: _answer() == 0, "the endpoint")
     until(lambda: _kernel() is not None, "the kernel's counters")
     with urllib.request.urlopen(f"http://127.0.0.1:{_PORT}/metrics", timeout=_PATIENCE) as answer:
         seen["metrics"] = answer.status
@@ -179,6 +179,12 @@ def auditd() -> None:
     seen["said"] = LOG.read_text().splitlines()
     sys.stdout.write(f"\n{MARK}{json.dumps(seen)}\n")
     sys.stdout.flush()
+
+
+def _answer() -> int:
+    """Whether the endpoint may be reached: 0, or the number of the error."""
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", _PORT))
 
 
 def _kernel() -> object:
