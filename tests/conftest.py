@@ -25,6 +25,6 @@ def _rights() -> Iterator[None]:
     """The tests' own process keeps its rights: there would be no way back. Those that need it start another one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(privileges, "no_new_privileges", _not_here)
-        patch.setattr(privileges, "_become", _not_here)
+        patch.setattr(privileges, "become", _not_here)
         patch.setattr(privileges, "change_profile", _no_profile)
         yield

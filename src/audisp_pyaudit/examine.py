@@ -12,13 +12,12 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from audisp_pyaudit.address import split
 from audisp_pyaudit.config import Config
-from audisp_pyaudit.privileges import folders
+from audisp_pyaudit.privileges import become, folders
 from audisp_pyaudit.sink_settings import FileSettings, ForwardSettings, KafkaSettings, SubscriberSettings, UnixSettings
 from audisp_pyaudit.sinks.kafka import producer_settings, refusal
 from audisp_pyaudit.users import User, find_user
@@ -46,7 +45,7 @@ def local(config: Config) -> Iterator[Finding]:
         yield Finding("privileges.user", f"there is no user {wanted}; the plugin would stay root", note=True)
     yield from _sockets(config)
     if user is not None and os.geteuid() == 0:
-        yield from _as_user(user, partial(_permitted, config))
+        yield from _as_user(user, config)
         return
     if user is not None and os.geteuid() != user.uid:
         yield Finding(
@@ -134,16 +133,14 @@ def _key_of(config: Config, folder: str) -> str:
     return next((key for key, path in sinks + metrics if path and str(Path(path).parent) == folder), "")
 
 
-def _as_user(user: User, examine: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Examine in a process that has become that user."""
+def _as_user(user: User, config: Config) -> Iterator[Finding]:
+    """Examine in a process that has become that user, as the plugin does."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            os.setgroups(user.groups)
-            os.setresgid(user.gid, user.gid, user.gid)
-            os.setresuid(user.uid, user.uid, user.uid)
-            said = json.dumps([[each.key, each.message, each.note] for each in examine()])
+            become(user, config)
+            said = json.dumps([[each.key, each.message, each.note] for each in _permitted(config)])
             os.write(writer, said.encode()[:_MAX_SAID_BYTES])
         finally:
             os._exit(0)

@@ -19,6 +19,7 @@ import threading
 import time
 from collections import deque
 
+from audisp_pyaudit.errand import Errand
 from audisp_pyaudit.signals import WakeUp
 
 TYPE_CHECKING = False  # that of `typing`, which takes its time to load
@@ -91,7 +92,7 @@ class Intake:
         self._dropped = Dropped()
         self._announced = Dropped()
         self._signals: deque[int] = deque()
-        self._errands: deque[Callable[[], None]] = deque()
+        self._errands: deque[Errand] = deque()
         self.bytes_read = 0
 
     # --- the reading side: one thread, the main one -------------------------------------------------------------------
@@ -248,22 +249,11 @@ class Intake:
         Raises:
             OSError: as `what` does, or it was not done in time.
         """
-        done = threading.Event()
-        failed: list[OSError] = []
-
-        def errand() -> None:
-            try:
-                what()
-            except OSError as error:
-                failed.append(error)
-            done.set()
-
+        errand = Errand(what)
         self._errands.append(errand)
         self._wake.ring()
-        if not done.wait(seconds) and not self._ended:
+        if not errand.done(seconds) and not self._ended:
             raise TimeoutError(0, "the reading thread has not had its turn")
-        if failed:
-            raise failed[0]
 
     def wait_for_room(self, *, wanted: bool) -> None:
         """Whether reading waits when the buffer is full; from a file it always does. From any thread."""

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
 
+from audisp_pyaudit.errand import Errand
+
 _NETLINK_AUDIT = 9
 _AUDIT_GET = 1000
 _NLMSG_ERROR = 2
@@ -127,7 +129,7 @@ class KernelAudit:
         self._connect = connect
         self._every = every
         self._latest: KernelStatus | None = None
-        self._errands: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._errands: SimpleQueue[Errand | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="kernel audit", daemon=True)
 
     def start(self) -> None:
@@ -140,21 +142,10 @@ class KernelAudit:
         Raises:
             OSError: as `what` does, or it was not done in time.
         """
-        done = threading.Event()
-        failed: list[OSError] = []
-
-        def errand() -> None:
-            try:
-                what()
-            except OSError as error:
-                failed.append(error)
-            done.set()
-
+        errand = Errand(what)
         self._errands.put(errand)
-        if not done.wait(seconds):
+        if not errand.done(seconds):
             raise TimeoutError(errno.ETIMEDOUT, "the thread that asks the kernel has not had its turn")
-        if failed:
-            raise failed[0]
 
     def go(self) -> None:
         """Ask from now on."""

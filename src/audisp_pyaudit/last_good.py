@@ -85,6 +85,7 @@ def keep(config: Config) -> None:
         with contextlib.suppress(OSError, ValueError):
             if read_trusted(str(copy), stat.S_IRWXG | stat.S_IRWXO, "", MAX_CONFIG_BYTES, follow=False) == content:
                 return
+        parse(content, config.source)  # it may be another one by now
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_file(copy, content)
 

@@ -81,10 +81,8 @@ class Outlets:
         name = sink.name
         self._absent[name] = self._absent.get(name, 0) + self.frames - self._gone_since.pop(name, 0)
         before = [each for each in self._gone.get(name, []) if isinstance(each, QueuedSink)]
-        if (
-            before and isinstance(sink, QueuedSink) and before[-1].queue is sink.queue
-        ):  # the account of its place in the queue goes on
-            sink.follow(before[-1])
+        if before and isinstance(sink, QueuedSink) and before[-1].queue is sink.queue:
+            sink.follow(before[-1])  # the account of its place in the queue goes on
             self._gone[name].remove(before[-1])
         self._sinks[name] = sink
         sink.start()
@@ -103,26 +101,27 @@ class Outlets:
             before.close(time.monotonic())
             sink.follow(before)
             sink.start()
-        elif isinstance(before, UnixSink) and isinstance(sink, UnixSink):
-            sink.start()  # the name of its socket means one of the two at any time
-            self._gone.setdefault(sink.name, []).append(before)
-            self._part(before)
         else:
+            # The name of a socket means one of the two at any time; a file is finished before another one has it.
+            overlap = isinstance(before, UnixSink) and isinstance(sink, UnixSink)
+            if overlap:
+                sink.start()
             self._gone.setdefault(sink.name, []).append(before)
             self._part(before)
-            sink.start()
+            if not overlap:
+                sink.start()
         self._sinks[sink.name] = sink
 
     def _part(self, sink: Sink) -> None:
         """Have a sink end; one that waits for its readers does so on a thread of its own."""
-        self._fold()
-        if not isinstance(sink, UnixSink):
+        if isinstance(sink, UnixSink):
+            deadline = time.monotonic() + PARTING_SECONDS
+            thread = threading.Thread(target=sink.close, args=(deadline,), name=f"end of {sink.name}", daemon=True)
+            thread.start()
+            self._parting = [each for each in self._parting if each.is_alive()] + [thread]
+        else:
             sink.close(time.monotonic())
-            return
-        deadline = time.monotonic() + PARTING_SECONDS
-        thread = threading.Thread(target=sink.close, args=(deadline,), name=f"end of {sink.name}", daemon=True)
-        thread.start()
-        self._parting = [each for each in self._parting if each.is_alive()] + [thread]
+        self._fold()  # not before: a sink that ends may have something to give up yet
 
     def _fold(self) -> None:
         """Keep the numbers of sinks that have ended, not the sinks: there may be a reload a minute, for years."""

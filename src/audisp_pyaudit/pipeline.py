@@ -233,14 +233,14 @@ class Pipeline:
     def _announce_undelivered(self, feed: Feed) -> None:
         """Say in the stream what sinks never get."""
         for action, lost in feed.announcements():
-            self._announce(action, lost)
+            self.tell_lost(action, lost)
         feed.announced()
 
     def _announce_losses(self) -> None:
         """Say in the stream what was lost between auditd and the engine."""
         span = self._intake.dropped_since()
         if span.records or span.bytes:
-            self._announce(
+            self.tell_lost(
                 "records-dropped",
                 {
                     "reason": "intake_full",
@@ -260,13 +260,10 @@ class Pipeline:
             lost = self._engine.stats()["records_lost_panic"] - self._lost_panic
             self._lost_panic += lost
             if lost:
-                self._announce("records-dropped", {"reason": "panic", "records": lost})
+                self.tell_lost("records-dropped", {"reason": "panic", "records": lost})
 
     def tell_lost(self, action: str, lost: Mapping[str, object]) -> None:
         """Say in the stream and in the log what was lost."""
-        self._announce(action, lost)
-
-    def _announce(self, action: str, lost: Mapping[str, object]) -> None:
         self._log.warning("records lost", **{what: each for what, each in lost.items() if each is not None})
         self._notices_made += 1
         self._publish([FrameList([NoticeFrame(self._notices.loss(action, lost))])])

@@ -100,7 +100,7 @@ def give_up(config: Config, user: User | None, intake: Intake, log: Log, kernel:
         try:
             if kernel is not None:
                 kernel.errand(keep_capabilities, _PATIENCE_SECONDS)
-            _become(user, config)
+            become(user, config)
             rights.user = user
             make_folders(config, None, log)  # where root had better not
         except OSError as error:
@@ -173,7 +173,7 @@ def _is_roots(path: Path) -> bool:
     return True
 
 
-def _become(user: User, config: Config) -> None:
+def become(user: User, config: Config) -> None:
     """Become another user, on all threads: the C library sees to it. No capability is left.
 
     Raises:

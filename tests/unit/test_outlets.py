@@ -123,3 +123,19 @@ def test_the_end_closes_all() -> None:
     outlets, sinks = started("one", "two")
     outlets.close(time.monotonic())
     assert all(sink.closed for sink in sinks.values())
+
+
+def test_what_a_sink_gives_up_at_its_end_is_in_its_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A document that could not be finished when its file went is lost in the ledger, and waits for nobody."""
+    outlets, sinks = started("one")
+    outlets.publish(frames(3))
+    stats = SinkStats(frames=3, offered=3, delivered=2, queued=1)
+
+    def close(_deadline: float) -> None:
+        stats.queued, stats.lost["shutdown"] = 0, 1
+
+    monkeypatch.setattr(sinks["one"], "stats", lambda: stats)
+    monkeypatch.setattr(sinks["one"], "close", close)
+    outlets.remove("one")
+    found = outlets.stats()["one"]
+    assert (found.queued, dict(found.lost), found.closed) == (0, {"shutdown": 1}, True)

@@ -240,7 +240,7 @@ def test_the_kernels_thread_is_shut_in_like_all_others(
     def note(what: str) -> Callable[..., None]:
         return lambda *more: done.append((what + str(list(more)), threading.current_thread().name))
 
-    for name in ("keep_capabilities", "no_new_privileges", "set_capabilities", "_become"):
+    for name in ("keep_capabilities", "no_new_privileges", "set_capabilities", "become"):
         monkeypatch.setattr(privileges, name, note(name))
     monkeypatch.setattr(privileges, "refuse_syscalls", lambda **_more: True)
     monkeypatch.setattr(privileges, "Landlock", lambda *_more, **_options: FakeLandlock(note("restrict")))
@@ -250,7 +250,7 @@ def test_the_kernels_thread_is_shut_in_like_all_others(
     assert rights.landlock == 4
     mine = [what for what, thread in done if thread == "kernel audit"]
     assert mine == ["keep_capabilities[]", "set_capabilities[30]", "no_new_privileges[]", "restrict[]"]
-    assert [what.partition("[")[0] for what, _ in done][:3] == ["keep_capabilities", "_become", "set_capabilities"]
+    assert [what.partition("[")[0] for what, _ in done][:3] == ["keep_capabilities", "become", "set_capabilities"]
 
     def refused(*_more: object) -> None:
         raise PermissionError(1, "Operation not permitted")

@@ -7,6 +7,7 @@ little, longer each time, and goes on with the first frame that was not acknowle
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sized
 
 from audisp_pyaudit.delivery.queue import Queue
@@ -50,7 +51,7 @@ class Pause:
         self._next = min(2 * self._next, LAST_PAUSE_SECONDS)
 
 
-class QueuedSink:
+class QueuedSink(ABC):
     """A thread that delivers what is in the queue. Subclasses say how, in `step`, `recover` and `let_go`.
 
     Args:
@@ -132,14 +133,14 @@ class QueuedSink:
         except:  # noqa: E722  # as above; nobody is left who could do better
             self.trouble = f"{self.name}: {sys.exc_info()[1]!r}"
 
+    @abstractmethod
     def step(self) -> None:
         """Do something, for at most some hundred milliseconds."""
-        raise NotImplementedError
 
+    @abstractmethod
     def recover(self, why: object) -> None:
         """Begin anew, after a pause, with what was not acknowledged."""
-        raise NotImplementedError
 
+    @abstractmethod
     def let_go(self) -> None:
         """The sink ends: let go of everything, without waiting."""
-        raise NotImplementedError
