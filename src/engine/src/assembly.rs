@@ -20,18 +20,15 @@
 //! to have passed as well. So the same bytes give the same events, in whatever chunks they come. Records that come
 //! after their event was closed make a part of their own (`/2`).
 
-use std::collections::{HashMap, VecDeque};
+use foldhash::HashMap;
 
 use pyaudit_knowledge::{record_type as types, RecordType};
 
 use crate::header::Header;
 use crate::nodes::Node;
 use crate::options::{Limits, Timing};
+use crate::recent::Recent;
 
-/// Closed events remembered, to tell a late record from a new event. At 10,000 events/s this is 1.6 s, and 1.2 MB.
-const RECENT: usize = 16_384;
-/// How many of them survive a restart: records come late by tens of events, not by thousands.
-const RECENT_SAVED: usize = 2048;
 /// Records that have to have passed since an event's last one before its age closes it. Events of two CPUs were seen
 /// spread over 43 lines, with at most 36 between the first and the last of one.
 const PASSED_RECORDS: u64 = 32;
@@ -146,9 +143,7 @@ pub struct Assembly {
     open: HashMap<Key, usize>,
     /// The event of the record before: most records belong to it.
     last: Option<(Key, usize)>,
-    /// Parts published of events that were closed lately, and these events in order.
-    recent: HashMap<Key, u32>,
-    recent_order: VecDeque<Key>,
+    recent: Recent,
     opened: u64,
     records_taken: u64,
     records_held: u64,
@@ -164,10 +159,9 @@ impl Assembly {
             timing,
             slots: Vec::new(),
             free: Vec::new(),
-            open: HashMap::new(),
+            open: HashMap::default(),
             last: None,
-            recent: HashMap::new(),
-            recent_order: VecDeque::new(),
+            recent: Recent::default(),
             opened: 0,
             records_taken: 0,
             records_held: 0,
@@ -270,7 +264,7 @@ impl Assembly {
 
     /// Makes the next records of an event a later part than `part`, unless it is open already.
     pub fn remember_at_least(&mut self, key: Key, part: u32) {
-        if !self.open.contains_key(&key) && self.recent.get(&key).is_none_or(|&known| known < part) {
+        if !self.open.contains_key(&key) && self.recent.part(key) < part {
             self.remember(key, part);
         }
     }
@@ -385,7 +379,7 @@ impl Assembly {
     }
 
     fn open_event(&mut self, key: Key) -> (usize, u32) {
-        let part = 1 + self.recent.get(&key).copied().unwrap_or(0);
+        let part = 1 + self.recent.part(key);
         let (bytes, records) = self.buffers.pop().unwrap_or_default();
         let event = Event {
             key,
@@ -443,26 +437,16 @@ impl Assembly {
 
     /// The events closed last, oldest first.
     pub fn recent(&self) -> impl Iterator<Item = (Key, u32)> + '_ {
-        let from = self.recent_order.len().saturating_sub(RECENT_SAVED);
-        self.recent_order.range(from..).filter_map(|key| Some((*key, *self.recent.get(key)?)))
+        self.recent.iter()
     }
 
     /// Forgets closed events of foreign nodes: their numbers are given to others.
     pub fn forget_foreign(&mut self) {
-        self.recent.retain(|key, _| key.node == 0);
-        self.recent_order.retain(|key| key.node == 0);
+        self.recent.forget_foreign();
     }
 
     pub fn remember(&mut self, key: Key, part: u32) {
-        if self.recent.insert(key, part).is_some() {
-            return;
-        }
-        self.recent_order.push_back(key);
-        if self.recent_order.len() > RECENT {
-            if let Some(oldest) = self.recent_order.pop_front() {
-                self.recent.remove(&oldest);
-            }
-        }
+        self.recent.remember(key, part);
     }
 }
 

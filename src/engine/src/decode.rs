@@ -7,36 +7,42 @@
 mod calls;
 mod command;
 pub mod context;
+mod enriched;
 pub mod execve;
 mod files;
 pub mod hex;
+mod known_paths;
 mod meaning;
 pub mod own;
+mod paths;
 mod rest;
 pub mod sockaddr;
 mod summary;
 mod values;
 mod words;
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use pyaudit_knowledge::{place, record_type as types, Action, Arch, Kind, Place, Syscall};
 
+use self::enriched::Enriched;
+use self::known_paths::KnownPaths;
 use crate::assembly::{range, Event, Record};
 use crate::digits;
-use crate::document::{Document, PathObject, Text, TextItem};
-use crate::fields::{enriched_pairs, split_enriched, tokenize, Field, Form};
+use crate::document::{Document, Template, Text};
+use crate::fields::{split_enriched, tokenize, Body, Field, Form};
+use crate::layout::{Layouts, Meaning};
 use crate::names::{NameKind, Names};
 use crate::options::{Host, IncludeRaw};
 use crate::sockets::Sockets;
-use crate::time::write_rfc3339;
+use crate::time::Second;
 
 /// Version of the document's layout (`auditd.schema`).
 pub const SCHEMA: i64 = 1;
 /// `ecs.version`.
 pub const ECS_VERSION: &str = "8.17.0";
-/// Names that auditd adds to one record: a SYSCALL record has 11. Past it somebody plays games, and names are left out.
-const MAX_ENRICHED: usize = 64;
+/// The rank of record types that have no name; see `Decoder::order`.
+const UNKNOWN: u32 = u32::MAX;
 
 /// Where documents come from.
 #[derive(Clone, Copy, Debug)]
@@ -69,8 +75,34 @@ pub struct Decoded {
     pub call: Option<&'static Syscall>,
 }
 
+/// Memory that one event leaves to the next.
+#[derive(Debug, Default)]
+pub struct Workspace {
+    fields: Vec<Field<'static>>,
+    enriched: Enriched<'static>,
+    order: Vec<Turn>,
+    layouts: Layouts,
+    known_paths: KnownPaths,
+    second: Second,
+    template: Option<Template>,
+    words: Vec<Text>,
+}
+
+/// A vector of something else with the same memory.
+fn emptied<T, U>(mut vector: Vec<T>) -> Vec<U> {
+    vector.clear();
+    // Collecting into a vector of things of the same layout reuses the memory.
+    vector.into_iter().map(|_| unreachable!("the vector was emptied")).collect()
+}
+
 /// Writes an event into an empty document.
-pub fn decode(event: &Event, setting: &Setting<'_>, names: &mut Names, document: &mut Document) -> Decoded {
+pub fn decode(
+    event: &Event,
+    setting: &Setting<'_>,
+    names: &mut Names,
+    document: &mut Document,
+    workspace: &mut Workspace,
+) -> Decoded {
     let mut decoder = Decoder {
         event,
         setting,
@@ -79,27 +111,25 @@ pub fn decode(event: &Event, setting: &Setting<'_>, names: &mut Names, document:
         arch: None,
         call: None,
         nested: None,
-        words: Vec::new(),
+        words: std::mem::take(&mut workspace.words),
         missing: Vec::new(),
         arguments: execve::Arguments::default(),
         execve_position: 0,
-        enriched: Vec::new(),
+        enriched: Enriched::with_memory_of(std::mem::take(&mut workspace.enriched)),
         highest_item: None,
+        aside: false,
     };
-    decoder.head();
-    decoder.records();
+    decoder.head(workspace);
+    decoder.records(workspace);
     decoder.arguments();
     let action = decoder.meaning();
     let incomplete = decoder.completeness();
     let missing = std::mem::take(&mut decoder.missing);
     let call = decoder.call;
+    workspace.enriched = Enriched::with_memory_of(decoder.enriched);
+    workspace.words = decoder.words;
     document.rest.sort_by_key(|record| record.position);
-    if !document.rest.is_empty() {
-        document.mark(place::AUDITD_RECORDS);
-    }
-    if !document.paths.is_empty() {
-        document.mark(place::AUDITD_PATHS);
-    }
+    document.mark();
     Decoded { missing, incomplete, action, call }
 }
 
@@ -114,14 +144,16 @@ struct Decoder<'a, 'd> {
     call: Option<&'static Syscall>,
     /// The call that a SOCKETCALL record has the arguments of.
     nested: Option<&'static Syscall>,
-    words: Vec<TextItem>,
+    words: Vec<Text>,
     missing: Vec<(NameKind, u32)>,
     arguments: execve::Arguments<'a>,
     execve_position: usize,
-    /// What auditd added to the record that is being read: names and values that no field has taken yet.
-    enriched: Vec<(&'a [u8], &'a [u8])>,
+    /// What auditd added to the record that is being read.
+    enriched: Enriched<'a>,
     /// Highest number of a PATH record.
     highest_item: Option<u64>,
+    /// The record that is being read said something that its PATH object does not hold.
+    aside: bool,
 }
 
 /// One record while it is read.
@@ -136,8 +168,9 @@ struct Current<'a> {
 }
 
 /// When a record is read, and as what.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Turn {
+    rank: u32,
     index: usize,
     position: usize,
     again: bool,
@@ -158,14 +191,24 @@ fn severity(body: &[u8]) -> u8 {
 }
 
 impl<'a> Decoder<'a, '_> {
-    fn head(&mut self) {
+    fn head(&mut self, workspace: &mut Workspace) {
         let key = self.event.key;
-        let start = self.document.scratch.len();
-        write_rfc3339(&mut self.document.scratch, key.time_ms);
-        let time = self.document.kept_since(start);
-        self.document.put(place::TIMESTAMP, TextItem { text: time, lossy: false });
-        own::common(self.document, self.setting.origin);
-        self.event_id();
+        let origin = self.setting.origin;
+        if origin.foreign.is_some() {
+            own::common(self.document, origin);
+        } else {
+            let template = workspace.template.get_or_insert_with(|| {
+                let mut document = Document::default();
+                own::common(&mut document, origin);
+                document.into_template()
+            });
+            self.document.begin(template);
+        }
+        let start = self.document.pool.len();
+        workspace.second.push_rfc3339(&mut self.document.pool, key.time_ms);
+        let time = self.document.made_since(start);
+        self.document.put(place::TIMESTAMP, time);
+        self.event_id(&mut workspace.second);
         self.document.put_number(place::EVENT_SEQUENCE, i64::from(key.serial));
         self.document.put_static(place::EVENT_KIND, "event");
         if self.event.part > 1 {
@@ -175,8 +218,7 @@ impl<'a> Decoder<'a, '_> {
             self.document.put_static(place::AUDITD_INCOMPLETE, reason);
         }
         for record in &self.event.records {
-            let name = self.type_text(record);
-            let item = self.document.item(&self.event.bytes, name);
+            let item = self.type_text(record);
             self.document.push(place::AUDITD_RECORD_TYPES, Some(item));
             if record.cut {
                 self.mark_truncated(b"line");
@@ -191,16 +233,14 @@ impl<'a> Decoder<'a, '_> {
     }
 
     /// `<host id>:<sec>.<ms>:<serial>`, `d` before the serial that auditd gave, `/n` for a later part.
-    fn event_id(&mut self) {
+    fn event_id(&mut self, second: &mut Second) {
         let key = self.event.key;
-        let start = self.document.scratch.len();
+        let start = self.document.pool.len();
         let host = own::host_id(self.setting.origin);
-        let out = &mut self.document.scratch;
+        let out = &mut self.document.pool;
         out.extend_from_slice(host.as_bytes());
         out.push(b':');
-        digits::push_signed(out, key.time_ms.div_euclid(1000));
-        out.push(b'.');
-        digits::push(out, key.time_ms.rem_euclid(1000).unsigned_abs(), 3);
+        second.push_decimal(out, key.time_ms);
         out.push(b':');
         if key.daemon {
             out.push(b'd');
@@ -210,56 +250,66 @@ impl<'a> Decoder<'a, '_> {
             out.push(b'/');
             digits::push(out, u64::from(self.event.part), 1);
         }
-        let text = self.document.kept_since(start);
-        self.document.put(place::EVENT_ID, TextItem { text, lossy: false });
+        let text = self.document.made_since(start);
+        self.document.put(place::EVENT_ID, text);
     }
 
     /// The document's spelling of a record's type.
     fn type_text(&mut self, record: &Record) -> Text {
         if let Some(known) = record.known {
-            return Text::Static(known.lower);
+            return self.document.word(known.lower);
         }
-        let start = self.document.scratch.len();
-        self.document.scratch.extend(self.event.bytes[range(record.type_text)].iter().map(u8::to_ascii_lowercase));
+        let start = self.document.pool.len();
+        self.document.pool.extend(self.event.bytes[range(record.type_text)].iter().map(u8::to_ascii_lowercase));
         self.document.kept_since(start)
     }
 
-    fn records(&mut self) {
-        let order = self.order();
+    fn records(&mut self, workspace: &mut Workspace) {
+        let mut order = std::mem::take(&mut workspace.order);
+        self.order(&mut order);
         let leads = |turn: &&Turn| self.event.records[turn.index].known.is_none_or(|known| known.leads);
         if let Some(leader) = order.iter().find(leads).or(order.first()) {
-            let name = self.type_text(&self.event.records[leader.index]);
-            let item = self.document.item(&self.event.bytes, name);
+            let item = self.type_text(&self.event.records[leader.index]);
             self.document.put(place::AUDITD_MESSAGE_TYPE, item);
         }
-        let mut fields = Vec::new();
-        for turn in order {
+        let mut fields = emptied(std::mem::take(&mut workspace.fields));
+        for &turn in &order {
             fields.clear();
-            self.record(turn, &mut fields);
+            if self.event.records[turn.index].number() == types::PATH {
+                self.path_record(turn, workspace, &mut fields);
+            } else {
+                self.record(turn, workspace, &mut fields);
+            }
         }
+        workspace.fields = emptied(fields);
+        workspace.order = order;
     }
 
     /// The order in which records are read: the SYSCALL record first, then by type.
     ///
     /// Of several records of one type one speaks for the event; the others are listed whole, so that what is said in
     /// one place was said by one record. It takes the first position of its type in that list.
-    fn order(&self) -> Vec<Turn> {
+    fn order(&self, order: &mut Vec<Turn>) {
         let records = &self.event.records;
-        let mut order: Vec<Turn> =
-            (0..records.len()).map(|index| Turn { index, position: index, again: false }).collect();
-        let unknown = |record: &Record| record.known.is_none().then(|| &self.event.bytes[range(record.type_text)]);
-        let kind = |turn: &Turn| {
-            let number = records[turn.index].number();
-            (number != types::SYSCALL, number, unknown(&records[turn.index]))
+        let rank = |record: &Record| match record.known {
+            Some(known) if known.number == types::SYSCALL => 0,
+            Some(known) => 1 + u32::from(known.number),
+            None => UNKNOWN,
         };
-        order.sort_by(|one, other| kind(one).cmp(&kind(other)));
-        for group in order.chunk_by_mut(|one, other| kind(one) == kind(other)) {
+        order.clear();
+        let turns = records.iter().enumerate();
+        order.extend(turns.map(|(index, record)| Turn { rank: rank(record), index, position: index, again: false }));
+        let name = |turn: &Turn| match turn.rank {
+            UNKNOWN => &self.event.bytes[range(records[turn.index].type_text)],
+            _ => b"",
+        };
+        order.sort_by(|one, other| one.rank.cmp(&other.rank).then_with(|| name(one).cmp(name(other))));
+        for group in order.chunk_by_mut(|one, other| one.rank == other.rank && name(one) == name(other)) {
             // Each PATH is an object of its own, and the EXECVE records are parts of one.
             if group.len() > 1 && !matches!(records[group[0].index].number(), types::PATH | types::EXECVE) {
                 self.elect(group);
             }
         }
-        order
     }
 
     /// Puts the record that speaks for others of its type first: what was denied before what was let through, and then
@@ -278,15 +328,16 @@ impl<'a> Decoder<'a, '_> {
         }
     }
 
-    fn record(&mut self, turn: Turn, fields: &mut Vec<Field<'a>>) {
-        let Turn { index, position, again } = turn;
+    fn record(&mut self, turn: Turn, workspace: &mut Workspace, fields: &mut Vec<Field<'a>>) {
+        let Turn { index, position, again, .. } = turn;
         let record = &self.event.records[index];
-        let body = &self.event.bytes[record.body as usize..record.line.1 as usize];
-        let (own, enriched) = split_enriched(body);
-        let mut cut = tokenize(own, fields);
+        let begun = &self.event.bytes[record.body as usize..];
+        let (own, enriched) = split_enriched(&begun[..(record.line.1 - record.body) as usize]);
+        let body = Body { record_type: record.known, own, begun };
+        let mut cut = tokenize(body, workspace.layouts.of(record.known), fields);
         if let Some(last) = fields.last_mut() {
             // Hex has pairs of digits: an odd one at the end of the record lost its other half.
-            cut |= last.form == Form::Bare && Self::is_hidden(record, last) && hex::is_cut(last.value);
+            cut |= last.form == Form::Bare && hex::is_cut(last.value) && Self::is_hidden(record, last);
             if cut && last.form == Form::Bare {
                 last.form = Form::CutBare;
             }
@@ -294,10 +345,11 @@ impl<'a> Decoder<'a, '_> {
                 self.mark_truncated(if last.name.is_empty() { b"line" } else { last.name });
             }
         }
-        self.enriched.clear();
-        if !cut {
+        if cut {
             // A record whose own part does not end as it should may have been ended by bytes of a user.
-            self.enriched.extend(enriched_pairs(enriched).take(MAX_ENRICHED));
+            self.enriched.clear();
+        } else {
+            self.enriched.read(enriched);
         }
         let current = Current { position, record, type_name: record.known.map_or("", |known| known.name), again };
         match record.number() {
@@ -305,7 +357,7 @@ impl<'a> Decoder<'a, '_> {
             types::PATH => self.path(current, fields),
             types::SOCKETCALL if self.nested.is_some() && !again => self.socketcall(current, fields),
             number => {
-                for &field in fields.iter() {
+                for field in fields.iter() {
                     self.field(current, field);
                 }
                 if number == types::SYSCALL && !again {
@@ -322,16 +374,16 @@ impl<'a> Decoder<'a, '_> {
             || known.is_some_and(|known| matches!(known.kind, Kind::Escaped | Kind::Key | Kind::Proctitle))
     }
 
-    fn field(&mut self, current: Current<'a>, field: Field<'a>) {
-        match pyaudit_knowledge::field(current.type_name, field.name) {
-            Some(known) => self.known(current, field, known),
-            None => self.rest(current, field.name, field.value, field.form),
+    fn field(&mut self, current: Current<'a>, field: &Field<'a>) {
+        match field.meaning {
+            Meaning::Field(known) => self.known(current, field, known),
+            Meaning::Path(_) | Meaning::Unknown => self.rest(current, field.name, field.value, field.form),
         }
     }
 
     fn execve(&mut self, current: Current<'a>, fields: &[Field<'a>]) {
         self.execve_position = current.position;
-        for &field in fields {
+        for field in fields {
             if let Some(name) = execve::name(field.name) {
                 self.arguments.take(name, field.value, field.form);
                 continue;
@@ -344,57 +396,37 @@ impl<'a> Decoder<'a, '_> {
         }
     }
 
-    fn path(&mut self, current: Current<'a>, fields: &[Field<'a>]) {
-        let mut path = PathObject::default();
-        for &field in fields {
-            let index = pyaudit_knowledge::path_field(field.name);
-            let twice = |index: usize| path.entries.iter().any(|(key, _)| usize::from(key.index) == index);
-            match index.filter(|&index| !twice(index)) {
-                Some(index) => self.path_value(field, index, &mut path),
-                None => self.rest(current, field.name, field.value, field.form),
-            }
-        }
-        path.entries.sort_by_key(|&(key, _)| key);
-        self.document.paths.push(path);
-    }
-
     /// Bytes that stand in the event as they are.
-    fn raw_item(&self, bytes: &'a [u8]) -> TextItem {
+    fn raw_item(&self, bytes: &'a [u8]) -> Text {
         let at = bytes.as_ptr() as usize - self.event.bytes.as_ptr() as usize;
-        self.document.item(&self.event.bytes, Text::Raw { at: at as u32, length: bytes.len() as u32 })
+        self.document.raw(at, bytes.len())
     }
 
     /// Says that a value was cut off before it reached us; `line` if it is not known which.
     fn mark_truncated(&mut self, name: &[u8]) {
+        self.aside = true;
         if !self.list_holds(place::AUDITD_TRUNCATED, name) {
-            let text = self.document.keep(name);
-            let item = self.document.item(&self.event.bytes, text);
+            let item = self.document.keep(name);
             self.document.push(place::AUDITD_TRUNCATED, Some(item));
         }
     }
 
     fn list_holds(&self, at: Place, text: &[u8]) -> bool {
-        let same = |item: &TextItem| self.document.bytes(&self.event.bytes, item.text) == text;
+        let same = |item: &Text| self.document.bytes(*item) == text;
         self.document.list(at).iter().flatten().any(same)
     }
 
     fn mark_unset(&mut self, name: &[u8]) {
+        self.aside = true;
         if !self.list_holds(place::AUDITD_UNSET, name) {
             let item = self.name_item(name);
             self.document.push(place::AUDITD_UNSET, Some(item));
         }
     }
 
-    /// What auditd wrote beside the record for a field: the first of that name that no field has taken. Repeated fields
-    /// have repeated names there, in the same order.
-    fn take_enriched(&mut self, field: &[u8]) -> Option<&'a [u8]> {
-        let index = self.enriched.iter().position(|(name, _)| name.eq_ignore_ascii_case(field))?;
-        Some(self.enriched.remove(index).1)
-    }
-
     /// The name of a user or group: from the record, or from those that were asked for. Anybody can write into some
     /// enriched parts, so what stands there is never more than the name of the number in the same record.
-    fn name_of(&mut self, id: &[u8], enriched: Option<&'a [u8]>, kind: NameKind) -> Option<TextItem> {
+    fn name_of(&mut self, id: &[u8], enriched: Option<&'a [u8]>, kind: NameKind) -> Option<Text> {
         if let Some(name) = enriched.and_then(|value| self.enriched_name(value)) {
             return Some(name);
         }
@@ -403,7 +435,7 @@ impl<'a> Decoder<'a, '_> {
     }
 
     /// A name as auditd writes it: quoted, or hex where a byte needed hiding.
-    fn enriched_name(&mut self, value: &'a [u8]) -> Option<TextItem> {
+    fn enriched_name(&mut self, value: &'a [u8]) -> Option<Text> {
         if let Some(quoted) = value.strip_prefix(b"\"") {
             let name = quoted.strip_suffix(b"\"")?;
             let is_name = !name.is_empty() && !name.starts_with(b"unknown(") && name != b"unset";
@@ -412,16 +444,15 @@ impl<'a> Decoder<'a, '_> {
         if !hex::is_upper_hex(value) {
             return None;
         }
-        let start = self.document.scratch.len();
-        hex::decode(value, &mut self.document.scratch);
-        let text = self.document.kept_since(start);
-        Some(self.document.item(&self.event.bytes, text))
+        let start = self.document.pool.len();
+        hex::decode(value, &mut self.document.pool);
+        Some(self.document.kept_since(start))
     }
 
     /// Says that PATH records are missing. The kernel numbers those that it writes without gaps; how many there are
     /// (`items=`) says nothing, since it hides some.
     fn completeness(&mut self) -> bool {
-        if self.event.part == 1 && self.highest_item.is_some_and(|item| item >= self.document.paths.len() as u64) {
+        if self.event.part == 1 && self.highest_item.is_some_and(|item| item >= self.document.paths().len() as u64) {
             self.document.put_static(place::AUDITD_INCOMPLETE, "missing");
         }
         self.document.has(place::AUDITD_INCOMPLETE)

@@ -1,16 +1,35 @@
 //! Numbers as decimal digits: every event has a dozen, and the formatting of `std` costs more than the digits.
 
+/// The largest number has 20 digits.
+const LONGEST: usize = 20;
+
+/// A number in decimal, with zeros in front up to `width` digits.
+#[derive(Clone, Copy, Debug)]
+pub struct Digits {
+    bytes: [u8; LONGEST],
+    start: usize,
+}
+
+impl Digits {
+    pub fn of(number: u64, width: usize) -> Self {
+        let mut bytes = [b'0'; LONGEST];
+        let (mut start, mut left) = (LONGEST, number);
+        while left > 0 || start == LONGEST {
+            start -= 1;
+            bytes[start] = b'0' + (left % 10) as u8;
+            left /= 10;
+        }
+        Self { bytes, start: start.min(LONGEST - width.min(LONGEST)) }
+    }
+
+    pub fn text(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+}
+
 /// Appends a number in decimal, with zeros in front up to `width` digits.
 pub fn push(out: &mut Vec<u8>, number: u64, width: usize) {
-    // The largest number has 20 digits.
-    let mut digits = [b'0'; 20];
-    let (mut at, mut left) = (digits.len(), number);
-    while left > 0 || at == digits.len() {
-        at -= 1;
-        digits[at] = b'0' + (left % 10) as u8;
-        left /= 10;
-    }
-    out.extend_from_slice(&digits[at.min(digits.len() - width.min(digits.len()))..]);
+    out.extend_from_slice(Digits::of(number, width).text());
 }
 
 /// The same for a number that may be negative.

@@ -1,41 +1,61 @@
 //! The document of one event, before it is encoded: what stands at which place.
 //!
-//! Values are not copied: a text is a range of the event's own bytes, a range of `scratch` (what had to be decoded), or
-//! a constant. Places are written in the order of the knowledge's tree, whatever the order they were filled in.
+//! Every text is a range of one pool, which begins with the event's own bytes; what had to be decoded or is a word of ours
+//! stands behind them. Places are written in the order of the knowledge's tree, whatever the order they were filled in.
 
+pub use pyaudit_knowledge::Suffix;
 use pyaudit_knowledge::{place, Place};
 
-/// A text of the document: where its bytes are.
+/// A text of the document: a range of its pool.
 #[derive(Clone, Copy, Debug)]
-pub enum Text {
-    Raw { at: u32, length: u32 },
-    Scratch { at: u32, length: u32 },
-    Static(&'static str),
-}
-
-#[derive(Clone, Copy, Debug)]
-pub struct TextItem {
-    pub text: Text,
+pub struct Text {
+    at: u32,
+    length: u32,
     /// The bytes are not UTF-8, so the exact ones are written beside. All others are known to be UTF-8.
     pub lossy: bool,
+    /// A word of ours, by which other things are decided.
+    word: bool,
+}
+
+impl Text {
+    pub fn at(self) -> usize {
+        self.at as usize
+    }
+
+    /// The same text where what begins at `from` begins at `to`.
+    pub fn moved(self, from: usize, to: usize) -> Self {
+        Self { at: self.at - from as u32 + to as u32, ..self }
+    }
+
+    /// What is left behind the first bytes of a text that is UTF-8, and will be.
+    pub fn tail(self, from: usize) -> Self {
+        Self { at: self.at + from as u32, length: self.length - from as u32, ..self }
+    }
 }
 
 /// An item of a list; `None` is null.
-pub type Item = Option<TextItem>;
+pub type Item = Option<Text>;
 
 #[derive(Clone, Copy, Debug)]
 pub enum Slot {
+    /// Nothing, or an object.
     Empty,
-    Text(TextItem),
+    Text(Text),
     Number(i64),
     /// Index into `lists`.
     List(u16),
+    /// `auditd.paths`, which is kept apart.
+    Paths,
+    /// `auditd.records`, likewise.
+    Records,
 }
 
 /// One object of `auditd.paths`: index of the key, whether it is the `_name` beside it or a part of a context, value.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct PathObject {
-    pub entries: Vec<(PathKey, TextItem)>,
+    pub entries: Vec<(PathKey, Text)>,
+    /// Where it stands in `written`, in each encoding, if it was written before.
+    pub written: Option<[(usize, usize); 2]>,
 }
 
 /// A key of a path object, ordered as written.
@@ -43,34 +63,6 @@ pub struct PathObject {
 pub struct PathKey {
     pub index: u8,
     pub suffix: Suffix,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Suffix {
-    None,
-    Name,
-    User,
-    Role,
-    Domain,
-    Level,
-    Category,
-    /// What the number means, in words.
-    Decoded,
-}
-
-impl Suffix {
-    pub fn text(self) -> &'static str {
-        match self {
-            Suffix::None => "",
-            Suffix::Name => "_name",
-            Suffix::User => "_user",
-            Suffix::Role => "_role",
-            Suffix::Domain => "_domain",
-            Suffix::Level => "_level",
-            Suffix::Category => "_category",
-            Suffix::Decoded => "_decoded",
-        }
-    }
 }
 
 /// Fields of one record that have no place of their own.
@@ -85,14 +77,29 @@ pub struct RestRecord {
 /// A field of `auditd.records[].fields`.
 #[derive(Clone, Copy, Debug)]
 pub struct RestField {
-    pub name: TextItem,
-    pub value: TextItem,
+    pub name: Text,
+    pub value: Text,
     pub suffix: Suffix,
     /// What the value means, in words joined by `|`.
-    pub decoded: Option<TextItem>,
+    pub decoded: Option<Text>,
 }
 
-const WORDS: usize = place::COUNT.div_ceil(64);
+/// Places there is room for: an index is masked with it, so that no look-up needs to be compared with a length.
+const ROOM: usize = place::COUNT.next_power_of_two();
+const WORDS: usize = ROOM / 64;
+
+/// Where a place is in the tables.
+#[inline]
+fn index(at: Place) -> usize {
+    at.index() & (ROOM - 1)
+}
+
+/// Word and bit of a place.
+#[inline]
+fn bit(at: Place) -> (usize, u64) {
+    let index = index(at);
+    (index / 64, 1 << (index % 64))
+}
 
 #[derive(Debug, Default)]
 struct List {
@@ -104,44 +111,54 @@ struct List {
 /// What one event says, by place.
 #[derive(Debug)]
 pub struct Document {
-    slots: Vec<Slot>,
-    /// Keys within each object, `_bytes` keys included.
-    counts: Vec<u16>,
+    /// What stands at a place that is filled; what stands at others is of events before.
+    slots: Box<[Slot; ROOM]>,
+    /// Keys within each object that is filled, `_bytes` keys included.
+    counts: Box<[u16; ROOM]>,
     filled: [u64; WORDS],
     lists: Vec<List>,
     lists_used: usize,
-    pub scratch: Vec<u8>,
-    pub paths: Vec<PathObject>,
+    /// All texts; only what stands behind the event's own bytes may be changed.
+    pub pool: Vec<u8>,
+    paths: Vec<PathObject>,
+    paths_used: usize,
+    /// Objects of `paths` as they were written before, in each encoding.
+    written: [Vec<u8>; 2],
     pub rest: Vec<RestRecord>,
+    /// The event's own bytes are ASCII, so no part of them needs to be looked at.
+    ascii: bool,
+}
+
+/// What every document of one origin begins with.
+#[derive(Debug)]
+pub struct Template {
+    slots: Vec<(Place, Slot)>,
+    counts: Vec<(Place, u16)>,
+    filled: [u64; WORDS],
+    pool: Vec<u8>,
 }
 
 impl Default for Document {
     fn default() -> Self {
         Self {
-            slots: vec![Slot::Empty; place::COUNT],
-            counts: vec![0; place::COUNT],
+            slots: Box::new([Slot::Empty; ROOM]),
+            counts: Box::new([0; ROOM]),
             filled: [0; WORDS],
             lists: Vec::new(),
             lists_used: 0,
-            scratch: Vec::new(),
+            pool: Vec::new(),
             paths: Vec::new(),
+            paths_used: 0,
+            written: [Vec::new(), Vec::new()],
             rest: Vec::new(),
+            ascii: false,
         }
     }
 }
 
 impl Document {
-    /// Makes the document empty and keeps its memory.
-    pub fn clear(&mut self) {
-        for word in 0..WORDS {
-            let mut bits = self.filled[word];
-            while bits != 0 {
-                let index = word * 64 + bits.trailing_zeros() as usize;
-                bits &= bits - 1;
-                self.slots[index] = Slot::Empty;
-                self.counts[index] = 0;
-            }
-        }
+    /// Makes the document empty and keeps its memory. `raw` are the bytes of the event that it is to say.
+    pub fn clear(&mut self, raw: &[u8]) {
         self.counts[0] = 0;
         self.filled = [0; WORDS];
         for list in &mut self.lists[..self.lists_used] {
@@ -149,84 +166,132 @@ impl Document {
             list.lossy = false;
         }
         self.lists_used = 0;
-        self.scratch.clear();
-        self.paths.clear();
+        self.pool.clear();
+        self.pool.extend_from_slice(raw);
+        self.paths_used = 0;
+        self.written.iter_mut().for_each(Vec::clear);
         self.rest.clear();
+        self.ascii = raw.is_ascii();
     }
 
+    /// What is in the document, for others to begin with: texts and numbers, no lists, in a document without an event.
+    pub fn into_template(self) -> Template {
+        let places = || (0..place::COUNT).map(|index| Place(index as u16)).filter(|at| self.has(*at));
+        let root = std::iter::once(Place::NONE);
+        Template {
+            slots: places().map(|at| (at, self.filled_slot(at))).collect(),
+            counts: root.chain(places()).filter(|at| at.node().object).map(|at| (at, self.counts[index(at)])).collect(),
+            filled: self.filled,
+            pool: self.pool,
+        }
+    }
+
+    /// Begins an empty document with what is in a template.
+    pub fn begin(&mut self, template: &Template) {
+        let start = self.pool.len();
+        self.pool.extend_from_slice(&template.pool);
+        self.filled = template.filled;
+        for &(at, count) in &template.counts {
+            self.counts[index(at)] = count;
+        }
+        for &(at, slot) in &template.slots {
+            self.slots[index(at)] = match slot {
+                Slot::Text(text) => Slot::Text(text.moved(0, start)),
+                slot => slot,
+            };
+        }
+    }
+
+    #[inline]
     pub fn has(&self, at: Place) -> bool {
-        self.filled[at.index() / 64] >> (at.index() % 64) & 1 == 1
+        let (word, bit) = bit(at);
+        self.filled[word] & bit != 0
     }
 
+    #[inline]
     pub fn slot(&self, at: Place) -> Slot {
-        self.slots[at.index()]
-    }
-
-    /// Number of keys of an object that has any.
-    pub fn keys(&self, object: Place) -> usize {
-        usize::from(self.counts[object.index()])
-    }
-
-    /// The first filled place from `from` on, up to but without `end`.
-    pub fn next_filled(&self, from: usize, end: usize) -> Option<usize> {
-        let mut word = from / 64;
-        let mut bits = *self.filled.get(word)? & (u64::MAX << (from % 64));
-        loop {
-            if bits != 0 {
-                let index = word * 64 + bits.trailing_zeros() as usize;
-                return (index < end).then_some(index);
-            }
-            word += 1;
-            if word * 64 >= end {
-                return None;
-            }
-            bits = *self.filled.get(word)?;
-        }
-    }
-
-    fn fill(&mut self, at: Place) {
-        let index = at.index();
         if self.has(at) {
-            return;
+            self.slots[index(at)]
+        } else {
+            Slot::Empty
         }
-        self.filled[index / 64] |= 1 << (index % 64);
-        if index != 0 {
-            let parent = Place(at.node().parent);
-            self.counts[parent.index()] += 1;
-            self.fill(parent);
+    }
+
+    /// Number of keys of an object.
+    pub fn keys(&self, object: Place) -> usize {
+        usize::from(self.counts[index(object)])
+    }
+
+    /// The places that are filled: bit n of word m is place 64 m + n.
+    pub fn filled(&self) -> &[u64; WORDS] {
+        &self.filled
+    }
+
+    /// What stands at a place that is filled.
+    #[inline]
+    pub fn filled_slot(&self, at: Place) -> Slot {
+        self.slots[index(at)]
+    }
+
+    /// Fills a place that is empty.
+    #[inline]
+    fn fill(&mut self, at: Place, slot: Slot) {
+        self.slots[index(at)] = slot;
+        let mut at = at;
+        loop {
+            let (word, bit) = bit(at);
+            self.filled[word] |= bit;
+            let parent = at.parent();
+            if parent == Place::NONE || self.has(parent) {
+                self.counts[index(parent)] += 1;
+                return;
+            }
+            self.counts[index(parent)] = 1;
+            self.slots[index(parent)] = Slot::Empty;
+            at = parent;
         }
+    }
+
+    /// Counts the key of the exact bytes beside a text.
+    #[cold]
+    fn count_exact(&mut self, at: Place) {
+        self.counts[index(at.parent())] += 1;
     }
 
     /// Puts a text; a place that is taken keeps what it has.
-    pub fn put(&mut self, at: Place, item: TextItem) -> bool {
+    #[inline]
+    pub fn put(&mut self, at: Place, item: Text) -> bool {
         if self.has(at) {
             return false;
         }
-        self.fill(at);
-        self.slots[at.index()] = Slot::Text(item);
+        self.fill(at, Slot::Text(item));
         if item.lossy {
-            self.counts[usize::from(at.node().parent)] += 1;
+            self.count_exact(at);
         }
         true
     }
 
     /// Puts a constant.
     pub fn put_static(&mut self, at: Place, text: &'static str) -> bool {
-        self.put(at, TextItem { text: Text::Static(text), lossy: false })
+        if self.has(at) {
+            return false;
+        }
+        let word = self.word(text);
+        self.fill(at, Slot::Text(word));
+        true
     }
 
     /// Puts text that is made here, and is UTF-8.
     pub fn put_made(&mut self, at: Place, bytes: &[u8]) -> bool {
-        let text = self.keep(bytes);
-        self.put(at, TextItem { text, lossy: false })
+        let text = self.made(bytes);
+        self.put(at, text)
     }
 
     pub fn put_number(&mut self, at: Place, number: i64) -> bool {
         if self.has(at) {
             return false;
         }
-        self.fill(at);
-        self.slots[at.index()] = Slot::Number(number);
+        self.fill(at, Slot::Number(number));
         true
     }
 
@@ -237,7 +302,7 @@ impl Document {
         list.items.push(item);
         if !list.lossy && item.is_some_and(|item| item.lossy) {
             list.lossy = true;
-            self.counts[usize::from(at.node().parent)] += 1;
+            self.count_exact(at);
         }
     }
 
@@ -247,7 +312,7 @@ impl Document {
     }
 
     fn list_at(&mut self, at: Place) -> usize {
-        if let Slot::List(index) = self.slots[at.index()] {
+        if let Slot::List(index) = self.slot(at) {
             return usize::from(index);
         }
         if self.lists_used == self.lists.len() {
@@ -255,20 +320,19 @@ impl Document {
         }
         let index = self.lists_used;
         self.lists_used += 1;
-        self.fill(at);
-        self.slots[at.index()] = Slot::List(index as u16);
+        self.fill(at, Slot::List(index as u16));
         index
     }
 
     pub fn list(&self, at: Place) -> &[Item] {
-        match self.slots[at.index()] {
+        match self.slot(at) {
             Slot::List(index) => &self.lists[usize::from(index)].items,
             _ => &[],
         }
     }
 
     /// Puts a list; a place that is taken keeps what it has.
-    pub fn put_list(&mut self, at: Place, items: &[TextItem]) {
+    pub fn put_list(&mut self, at: Place, items: &[Text]) {
         if !self.has(at) {
             for &item in items {
                 self.push(at, Some(item));
@@ -276,53 +340,144 @@ impl Document {
         }
     }
 
-    /// Marks the places whose content is kept apart (`auditd.paths`, `auditd.records`).
-    pub fn mark(&mut self, at: Place) {
-        self.fill(at);
+    /// The objects of `auditd.paths`.
+    pub fn paths(&self) -> &[PathObject] {
+        &self.paths[..self.paths_used]
     }
 
-    /// Copies bytes that were decoded and gives them a place to be referred to.
-    pub fn keep(&mut self, bytes: &[u8]) -> Text {
-        let at = self.scratch.len() as u32;
-        self.scratch.extend_from_slice(bytes);
-        Text::Scratch { at, length: bytes.len() as u32 }
+    /// Begins another object of `auditd.paths`, with the memory of one of an event before.
+    pub fn begin_path(&mut self) -> PathObject {
+        let mut path = self.paths.get_mut(self.paths_used).map(std::mem::take).unwrap_or_default();
+        path.entries.clear();
+        path.written = None;
+        path
     }
 
-    /// What was appended to `scratch` since `start`, as a text.
-    pub fn kept_since(&self, start: usize) -> Text {
-        Text::Scratch { at: start as u32, length: (self.scratch.len() - start) as u32 }
+    /// Keeps an object as it was written before; gives where it stands now.
+    pub fn keep_written(&mut self, written: &[Vec<u8>; 2]) -> [(usize, usize); 2] {
+        [0, 1].map(|encoding| {
+            let at = self.written[encoding].len();
+            self.written[encoding].extend_from_slice(&written[encoding]);
+            (at, self.written[encoding].len())
+        })
     }
 
-    /// The bytes of a text; `raw` are the event's own bytes.
-    pub fn bytes<'a>(&'a self, raw: &'a [u8], text: Text) -> &'a [u8] {
-        match text {
-            Text::Raw { at, length } => &raw[at as usize..(at + length) as usize],
-            Text::Scratch { at, length } => &self.scratch[at as usize..(at + length) as usize],
-            Text::Static(text) => text.as_bytes(),
+    /// An object as it was written before.
+    pub fn written(&self, encoding: usize, (from, to): (usize, usize)) -> &[u8] {
+        &self.written[encoding][from..to]
+    }
+
+    /// Adds the object that was begun last.
+    pub fn end_path(&mut self, mut path: PathObject) {
+        // Kernels write the fields in the order of the keys.
+        if !path.entries.is_sorted_by_key(|&(key, _)| key) {
+            path.entries.sort_by_key(|&(key, _)| key);
+        }
+        if self.paths_used == self.paths.len() {
+            self.paths.push(path);
+        } else {
+            self.paths[self.paths_used] = path;
+        }
+        self.paths_used += 1;
+    }
+
+    /// Fills the places whose content is kept apart, if there is any.
+    pub fn mark(&mut self) {
+        if !self.rest.is_empty() {
+            self.fill(place::AUDITD_RECORDS, Slot::Records);
+        }
+        if self.paths_used > 0 {
+            self.fill(place::AUDITD_PATHS, Slot::Paths);
         }
     }
 
+    /// A part of the event's own bytes.
+    #[inline]
+    pub fn raw(&self, at: usize, length: usize) -> Text {
+        let text = Text { at: at as u32, length: length as u32, lossy: false, word: false };
+        if self.ascii {
+            text
+        } else {
+            self.examined(text)
+        }
+    }
+
+    /// Copies bytes.
+    pub fn keep(&mut self, bytes: &[u8]) -> Text {
+        let start = self.pool.len();
+        self.pool.extend_from_slice(bytes);
+        self.kept_since(start)
+    }
+
+    /// Copies bytes that are UTF-8.
+    pub fn made(&mut self, bytes: &[u8]) -> Text {
+        let start = self.pool.len();
+        self.pool.extend_from_slice(bytes);
+        self.made_since(start)
+    }
+
+    /// A word of ours.
+    pub fn word(&mut self, word: &'static str) -> Text {
+        Text { word: true, ..self.made(word.as_bytes()) }
+    }
+
+    /// What was appended to the pool since `start`.
+    pub fn kept_since(&self, start: usize) -> Text {
+        self.examined(self.made_since(start))
+    }
+
+    /// The same, of what is UTF-8.
+    pub fn made_since(&self, start: usize) -> Text {
+        Text { at: start as u32, length: (self.pool.len() - start) as u32, lossy: false, word: false }
+    }
+
+    /// Says of a text whether its bytes are UTF-8.
+    fn examined(&self, text: Text) -> Text {
+        let bytes = self.bytes(text);
+        Text { lossy: !bytes.is_ascii() && std::str::from_utf8(bytes).is_err(), ..text }
+    }
+
+    pub fn bytes(&self, text: Text) -> &[u8] {
+        &self.pool[text.at as usize..(text.at + text.length) as usize]
+    }
+
+    /// Appends a text to the pool once more.
+    pub fn append(&mut self, text: Text) {
+        let at = text.at as usize;
+        self.pool.extend_from_within(at..at + text.length as usize);
+    }
+
+    /// A text as a part of the pool: what it begins, and how long it is.
+    #[inline]
+    pub fn begun(&self, text: Text) -> (&[u8], usize) {
+        (&self.pool[text.at as usize..], text.length as usize)
+    }
+
+    /// Whether a text is one of these words of ours.
+    pub fn is_one_of(&self, text: Text, words: &[&str]) -> bool {
+        text.word && words.iter().any(|word| word.as_bytes() == self.bytes(text))
+    }
+
+    /// A text that is a word of ours.
+    pub fn as_word(&self, text: Text) -> Option<&str> {
+        text.word.then(|| std::str::from_utf8(self.bytes(text)).ok()).flatten()
+    }
+
     /// The text at a place, if there is one.
-    pub fn text_at<'a>(&'a self, raw: &'a [u8], at: Place) -> Option<&'a [u8]> {
-        match self.slots[at.index()] {
-            Slot::Text(item) => Some(self.bytes(raw, item.text)),
+    pub fn text_at(&self, at: Place) -> Option<&[u8]> {
+        match self.slot(at) {
+            Slot::Text(text) => Some(self.bytes(text)),
             _ => None,
         }
     }
 
     /// A text as UTF-8, with U+FFFD for what is not: for places whose exact bytes stand elsewhere.
-    pub fn readable(&mut self, raw: &[u8], item: TextItem) -> TextItem {
-        if !item.lossy {
-            return item;
+    pub fn readable(&mut self, text: Text) -> Text {
+        if !text.lossy {
+            return text;
         }
-        let shown = String::from_utf8_lossy(self.bytes(raw, item.text)).into_owned();
-        TextItem { text: self.keep(shown.as_bytes()), lossy: false }
-    }
-
-    /// A text as an item: says whether its bytes are UTF-8.
-    pub fn item(&self, raw: &[u8], text: Text) -> TextItem {
-        let bytes = self.bytes(raw, text);
-        TextItem { text, lossy: !bytes.is_ascii() && std::str::from_utf8(bytes).is_err() }
+        let shown = String::from_utf8_lossy(self.bytes(text)).into_owned();
+        self.made(shown.as_bytes())
     }
 }
 
@@ -336,14 +491,35 @@ mod tests {
         assert!(document.put_number(place::PROCESS_PID, 1));
         assert!(!document.put_number(place::PROCESS_PID, 2));
         document.put_static(place::PROCESS_NAME, "a");
-        document.put(place::PROCESS_TITLE, TextItem { text: Text::Static(""), lossy: true });
-        let process = Place(place::PROCESS_PID.node().parent);
+        let title = document.keep(b"\xff");
+        document.put(place::PROCESS_TITLE, title);
+        let process = place::PROCESS_PID.parent();
         assert_eq!(document.keys(process), 4);
         assert_eq!(document.keys(Place::NONE), 1);
-        document.clear();
-        assert_eq!(document.keys(process), 0);
-        assert!(!document.has(place::PROCESS_PID));
-        assert!(document.next_filled(0, place::COUNT).is_none());
+        document.clear(b"");
+        assert_eq!(document.keys(Place::NONE), 0);
+        assert!(!document.has(place::PROCESS_PID) && !document.has(process));
+        assert_eq!(document.filled(), &[0; WORDS]);
+        document.put_number(place::PROCESS_PID, 1);
+        assert_eq!(document.keys(process), 1);
+    }
+
+    #[test]
+    fn a_template_is_what_it_was_made_of() {
+        let mut first = Document::default();
+        first.put_static(place::EVENT_KIND, "event");
+        first.put_number(place::AUDITD_SCHEMA, 1);
+        let template = first.into_template();
+        let mut document = Document::default();
+        for raw in [&b"one"[..], b"another one"] {
+            document.clear(raw);
+            document.begin(&template);
+            assert_eq!(document.text_at(place::EVENT_KIND), Some(&b"event"[..]));
+            assert!(matches!(document.slot(place::AUDITD_SCHEMA), Slot::Number(1)));
+            document.put_static(place::EVENT_ACTION, "a");
+            assert_eq!(document.keys(place::EVENT_KIND.parent()), 2);
+            assert_eq!(document.keys(Place::NONE), 2);
+        }
     }
 
     #[test]
@@ -351,12 +527,8 @@ mod tests {
         let mut document = Document::default();
         document.put_static(place::AUDITD_RESULT, "success");
         document.put_static(place::EVENT_ID, "x");
-        let mut seen = Vec::new();
-        let mut at = 1;
-        while let Some(index) = document.next_filled(at, place::COUNT) {
-            seen.push(Place(index as u16).node().path);
-            at = index + 1;
-        }
+        let places = (0..place::COUNT).map(|index| Place(index as u16));
+        let seen: Vec<&str> = places.filter(|at| document.has(*at)).map(|at| at.node().path).collect();
         assert_eq!(seen, ["event", "event.id", "auditd", "auditd.result"]);
     }
 }

@@ -2,11 +2,14 @@
 
 mod publish;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use foldhash::HashMap;
 
 use pyaudit_knowledge::Kind;
 
 use crate::assembly::{range, Assembly, Closed, Event, Key, Taken};
+use crate::decode::Workspace;
 use crate::document::Document;
 use crate::frames::Frames;
 use crate::gaps::Serials;
@@ -15,6 +18,7 @@ use crate::lines::{Line, Lines};
 use crate::names::{NameKind, Names};
 use crate::nodes::Nodes;
 use crate::options::{Options, Restore};
+use crate::out::Out;
 use crate::rules::Rules;
 use crate::sockets::{SavedSocket, Sockets};
 use crate::state::{SavedClosed, SavedEvent, SavedNode, State, StateError};
@@ -40,6 +44,7 @@ pub struct Engine {
 /// All but the line splitter, so that lines can be handed on while they are split.
 #[derive(Debug)]
 struct Inner {
+    stamp: header::Stamp,
     nodes: Nodes,
     assembly: Assembly,
     names: Names,
@@ -54,6 +59,8 @@ struct Inner {
     /// How many of `ready` were asked which names they lack.
     probed: usize,
     document: Document,
+    workspace: Workspace,
+    out: Out,
     stats: Stats,
     own_documents: u64,
     newest_ms: Option<i64>,
@@ -77,6 +84,7 @@ impl Engine {
         let timing = options.timing;
         let fields = options.fields.iter().map(|(name, kind)| own_field(name, kind)).collect::<Result<_, _>>()?;
         let inner = Inner {
+            stamp: header::Stamp::default(),
             nodes: Nodes::new(&options.host),
             assembly: Assembly::new(options.limits, timing),
             names: Names::new(timing.name_wait_ms, timing.name_ttl_ms, timing.name_negative_ttl_ms),
@@ -89,6 +97,8 @@ impl Engine {
             ready_records: 0,
             probed: 0,
             document: Document::default(),
+            workspace: Workspace::default(),
+            out: Out::default(),
             stats: Stats::default(),
             own_documents: 0,
             newest_ms: None,
@@ -282,7 +292,7 @@ impl Inner {
             self.stats.records_in += 1;
         }
         self.stats.lines_truncated += u64::from(line.cut);
-        let header = match header::parse(line.bytes) {
+        let header = match header::parse_after(line.bytes, &mut self.stamp) {
             Ok(header) => header,
             Err(_) if header::is_cut_end(line.bytes) => {
                 self.stats.records_end_of_event += 1;

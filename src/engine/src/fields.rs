@@ -21,6 +21,11 @@
 
 use memchr::{memchr, memrchr};
 
+use pyaudit_knowledge::RecordType;
+
+use crate::layout::{Expected, Layout, Meaning};
+use crate::near::{find, find_either};
+
 /// Separates what the record says from what auditd added to it (`AUDIT_INTERP_SEPARATOR`).
 pub const ENRICHMENT_SEPARATOR: u8 = 0x1d;
 
@@ -39,12 +44,13 @@ pub enum Form {
     Permissions,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Field<'a> {
     pub name: &'a [u8],
     /// Without its quotes.
     pub value: &'a [u8],
     pub form: Form,
+    pub meaning: Meaning,
 }
 
 /// Splits a record's text at the first separator: its own part, and auditd's.
@@ -55,9 +61,31 @@ pub fn split_enriched(text: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Appends the fields of a record's own part; returns whether its end was evidently cut off.
-pub fn tokenize<'a>(own: &'a [u8], fields: &mut Vec<Field<'a>>) -> bool {
-    let mut scanner = Scanner { text: own, at: 0, fields, nested: false, grouped: false, truncated: false };
+/// What is to be taken apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Body<'a> {
+    pub record_type: Option<&'static RecordType>,
+    /// The record's own part.
+    pub own: &'a [u8],
+    /// The same and what follows it in memory, which may be looked at, but says nothing.
+    pub begun: &'a [u8],
+}
+
+/// Takes a record's own part apart into `fields`, which is empty; returns whether its end was evidently cut off.
+/// `layout` is that of the record's type.
+pub fn tokenize<'a>(body: Body<'a>, layout: &mut Layout, fields: &mut Vec<Field<'a>>) -> bool {
+    let Body { record_type, own, begun } = body;
+    let mut scanner = Scanner {
+        text: own,
+        begun,
+        at: 0,
+        fields,
+        layout,
+        record_type,
+        nested: false,
+        grouped: false,
+        truncated: false,
+    };
     scanner.run();
     scanner.truncated
 }
@@ -68,16 +96,16 @@ pub fn enriched_pairs(enriched: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     std::iter::from_fn(move || loop {
         let start = rest.iter().position(|&b| b != b' ')?;
         rest = &rest[start..];
-        let name_end = rest.iter().position(|&b| b == b'=' || b == b' ')?;
-        if rest[name_end] == b' ' {
+        let name_end = find_either(rest, 0, b'=', b' ');
+        if *rest.get(name_end)? == b' ' {
             rest = &rest[name_end..];
             continue;
         }
         let (name, tail) = (&rest[..name_end], &rest[name_end + 1..]);
         let end = match tail.first() {
             // auditd escapes no quote within: a name with one is written in hex.
-            Some(b'"') => memchr(b'"', &tail[1..]).map_or(tail.len(), |i| i + 2),
-            _ => memchr(b' ', tail).unwrap_or(tail.len()),
+            Some(b'"') => (find(tail, 1, b'"') + 1).min(tail.len()),
+            _ => find(tail, 0, b' '),
         };
         rest = &tail[end..];
         return Some((name, &tail[..end]));
@@ -86,8 +114,12 @@ pub fn enriched_pairs(enriched: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 
 struct Scanner<'a, 'f> {
     text: &'a [u8],
+    /// The text and what follows it.
+    begun: &'a [u8],
     at: usize,
     fields: &'f mut Vec<Field<'a>>,
+    layout: &'f mut Layout,
+    record_type: Option<&'static RecordType>,
     /// Within `msg='…'`.
     nested: bool,
     /// Within a group in parentheses there.
@@ -107,36 +139,54 @@ impl<'a> Scanner<'a, '_> {
             if rest.is_empty() {
                 return;
             }
-            let stop = rest.iter().position(|&b| b == b'=' || b == b' ').unwrap_or(rest.len());
+            // A name cannot go on behind the text's end: what ends it is within the text.
+            if let Some(&Expected { length, meaning, .. }) = self.layout.find(self.fields.len(), &self.begun[self.at..])
+            {
+                if length < rest.len() {
+                    self.at += length + 1;
+                    self.value(&rest[..length], meaning);
+                    continue;
+                }
+            }
+            let stop = find_either(rest, 0, b'=', b' ');
             if rest.get(stop) == Some(&b'=') && stop > 0 {
                 self.field(stop);
             } else {
-                let end = memchr(b' ', rest).unwrap_or(rest.len());
-                self.word(end);
+                self.word(find(rest, 0, b' '));
             }
         }
     }
 
     fn skip_spaces(&mut self) {
-        self.at += self.text[self.at..].iter().take_while(|&&b| b == b' ').count();
+        while self.text.get(self.at) == Some(&b' ') {
+            self.at += 1;
+        }
     }
 
     fn field(&mut self, name_length: usize) {
         let mut name = &self.text[self.at..self.at + name_length];
+        self.at += name_length + 1;
         if self.nested && name.len() > 1 && name[0] == b'(' {
             name = &name[1..];
             self.grouped = true;
+            return self.value(name, Meaning::of(self.record_type, name));
         }
-        self.at += name_length + 1;
+        let meaning = Meaning::of(self.record_type, name);
+        self.layout.learn(self.fields.len(), name, meaning);
+        self.value(name, meaning);
+    }
+
+    #[inline]
+    fn value(&mut self, name: &'a [u8], meaning: Meaning) {
         let rest = &self.text[self.at..];
         match rest.first() {
-            Some(b'"') => self.quoted(name, &rest[1..]),
+            Some(b'"') => self.quoted(name, meaning, &rest[1..]),
             Some(b'\'') if name == b"msg" && !self.nested => self.nested_message(&rest[1..]),
             _ => {
-                let end = memchr(b' ', rest).unwrap_or(rest.len());
+                let end = find(rest, 0, b' ');
                 self.at += end;
                 let value = if self.grouped { self.strip_decoration(&rest[..end]) } else { &rest[..end] };
-                self.fields.push(Field { name, value, form: Form::Bare });
+                self.fields.push(Field { name, value, form: Form::Bare, meaning });
             }
         }
     }
@@ -150,21 +200,24 @@ impl<'a> Scanner<'a, '_> {
         value.strip_suffix(b",").unwrap_or(value)
     }
 
-    fn quoted(&mut self, name: &'a [u8], rest: &'a [u8]) {
-        let mut from = 0;
-        while let Some(i) = memchr(b'"', &rest[from..]) {
-            let end = from + i;
+    fn quoted(&mut self, name: &'a [u8], meaning: Meaning, rest: &'a [u8]) {
+        let mut end = 0;
+        loop {
+            end = find(rest, end, b'"');
+            if end == rest.len() {
+                break;
+            }
             if matches!(rest.get(end + 1), None | Some(b' ' | b'\'' | b',' | b')' | b':')) {
-                self.fields.push(Field { name, value: &rest[..end], form: Form::Quoted });
+                self.fields.push(Field { name, value: &rest[..end], form: Form::Quoted, meaning });
                 self.at += end + 2;
                 if self.nested && matches!(rest.get(end + 1), Some(b',' | b')' | b':')) {
                     self.at += 1;
                 }
                 return;
             }
-            from = end + 1;
+            end += 1;
         }
-        self.fields.push(Field { name, value: rest, form: Form::Truncated });
+        self.fields.push(Field { name, value: rest, form: Form::Truncated, meaning });
         self.truncated = true;
         self.at = self.text.len();
     }
@@ -173,8 +226,17 @@ impl<'a> Scanner<'a, '_> {
         let end = memrchr(b'\'', rest);
         self.truncated |= end.is_none();
         let (inner, after) = end.map_or((rest, rest.len() + 1), |end| (&rest[..end], end + 2));
-        let mut scanner =
-            Scanner { text: inner, at: 0, fields: self.fields, nested: true, grouped: false, truncated: false };
+        let mut scanner = Scanner {
+            text: inner,
+            begun: rest,
+            at: 0,
+            fields: self.fields,
+            layout: self.layout,
+            record_type: self.record_type,
+            nested: true,
+            grouped: false,
+            truncated: false,
+        };
         scanner.run();
         self.truncated |= scanner.truncated;
         self.at += after;
@@ -204,7 +266,13 @@ impl<'a> Scanner<'a, '_> {
                 }
             }
         }
-        self.fields.push(Field { name: b"", value: word, form: Form::Words });
+        self.fields.push(Field { name: b"", value: word, form: Form::Words, meaning: Meaning::Unknown });
+    }
+
+    /// A field whose name is ours.
+    fn own(&mut self, name: &'static [u8], value: &'a [u8], form: Form) {
+        let meaning = Meaning::of(self.record_type, name);
+        self.fields.push(Field { name, value, form, meaning });
     }
 
     fn avc(&mut self) {
@@ -216,12 +284,12 @@ impl<'a> Scanner<'a, '_> {
         if end == 0 || memchr(b'=', &rest[..end]).is_some() {
             return;
         }
-        self.fields.push(Field { name: b"seresult", value: &rest[..end], form: Form::Quoted });
+        self.own(b"seresult", &rest[..end], Form::Quoted);
         self.at += end;
         self.skip_spaces();
         let rest = &self.text[self.at..];
         if let (Some(b'{'), Some(close)) = (rest.first(), memchr(b'}', rest)) {
-            self.fields.push(Field { name: b"seperms", value: &rest[1..close], form: Form::Permissions });
+            self.own(b"seperms", &rest[1..close], Form::Permissions);
             self.at += close + 1;
             self.skip_spaces();
             if self.text[self.at..].starts_with(b"for ") {
@@ -242,9 +310,24 @@ mod tests {
 
     fn shown(text: &[u8]) -> Vec<(String, String, Form)> {
         let mut fields = Vec::new();
-        tokenize(text, &mut fields);
+        let mut layout = Layout::default();
+        let body = Body { record_type: None, own: text, begun: text };
+        tokenize(body, &mut layout, &mut fields);
+        // What was learnt changes nothing, whatever follows.
+        let mut longer = text.to_vec();
+        longer.extend_from_slice(b"a=1 b=2 c=3 d=4 e=5");
+        let (mut again, body) = (Vec::new(), Body { own: &longer[..text.len()], begun: &longer, ..body });
+        tokenize(body, &mut layout, &mut again);
+        let plain = |fields: &[Field<'_>]| {
+            format!("{:?}", fields.iter().map(|f| (f.name, f.value, f.form)).collect::<Vec<_>>())
+        };
+        assert_eq!(plain(&again), plain(&fields));
         let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
         fields.iter().map(|f| (text(f.name), text(f.value), f.form)).collect()
+    }
+
+    fn cut<'a>(text: &'a [u8], fields: &mut Vec<Field<'a>>) -> bool {
+        tokenize(Body { record_type: None, own: text, begun: text }, &mut Layout::default(), fields)
     }
 
     fn pairs(text: &[u8]) -> Vec<String> {
@@ -315,12 +398,12 @@ mod tests {
     #[test]
     fn what_was_cut_off_is_said() {
         let mut fields = Vec::new();
-        assert!(tokenize(b" pid=5 msg='op=open acct=\"roo", &mut fields));
+        assert!(cut(b" pid=5 msg='op=open acct=\"roo", &mut fields));
         assert_eq!(fields.last().unwrap().form, Form::Truncated);
         fields.clear();
-        assert!(tokenize(b" pid=5 msg='op=open", &mut fields));
+        assert!(cut(b" pid=5 msg='op=open", &mut fields));
         fields.clear();
-        assert!(!tokenize(b" pid=5 msg='op=open'", &mut fields));
+        assert!(!cut(b" pid=5 msg='op=open'", &mut fields));
     }
 
     #[test]

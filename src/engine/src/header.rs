@@ -5,6 +5,8 @@
 
 use pyaudit_knowledge::{record_type_of_name, record_type_of_number, RecordType};
 
+use crate::near::find;
+
 /// A time past this (year 9999) is no time.
 const MAX_SECONDS: u64 = 253_402_300_799;
 /// Longest node name: twice what DNS allows, for names the administrator chose (`name_format = user`).
@@ -64,8 +66,22 @@ fn leading_decimal(text: &[u8], max: u64) -> Option<(u64, usize)> {
     decimal(&text[..length], max).map(|value| (value, length))
 }
 
+/// The last time and serial read, and how they were written: the next record mostly has the same.
+#[derive(Clone, Debug, Default)]
+pub struct Stamp {
+    /// From the first digit to the parenthesis that closes it; empty before the first record.
+    text: Vec<u8>,
+    time_ms: i64,
+    serial: u32,
+}
+
 /// Reads the head of a line, or says in a few words what was expected.
 pub fn parse(line: &[u8]) -> Result<Header<'_>, &'static str> {
+    parse_after(line, &mut Stamp::default())
+}
+
+/// The same, after the record that `stamp` is of.
+pub fn parse_after<'a>(line: &'a [u8], stamp: &mut Stamp) -> Result<Header<'a>, &'static str> {
     let mut at = line.iter().take_while(|&&b| b == b' ').count();
     let mut node = None;
     if line[at..].starts_with(b"node=") {
@@ -92,6 +108,23 @@ pub fn parse(line: &[u8]) -> Result<Header<'_>, &'static str> {
         return Err("no msg=audit( after the type");
     }
     at += b"msg=audit(".len();
+    let rest = &line[at..];
+    if stamp.text.is_empty() || !rest.starts_with(&stamp.text) {
+        let (time_ms, serial, length) = read_stamp(rest)?;
+        stamp.text.clear();
+        stamp.text.extend_from_slice(&rest[..length]);
+        (stamp.time_ms, stamp.serial) = (time_ms, serial);
+    }
+    at += stamp.text.len();
+    if line.get(at) == Some(&b':') {
+        at += 1;
+    }
+    Ok(Header { node, type_text, time_ms: stamp.time_ms, serial: stamp.serial, body: at })
+}
+
+/// Time in milliseconds, serial, and how many bytes they have with the parenthesis that closes them.
+fn read_stamp(line: &[u8]) -> Result<(i64, u32, usize), &'static str> {
+    let mut at = 0;
     let (seconds, length) = leading_decimal(&line[at..], MAX_SECONDS).ok_or("no time in msg=audit()")?;
     at += length;
     let mut millis = 0;
@@ -111,18 +144,15 @@ pub fn parse(line: &[u8]) -> Result<Header<'_>, &'static str> {
         return Err("msg=audit( is not closed");
     }
     at += 1;
-    if line.get(at) == Some(&b':') {
-        at += 1;
-    }
     let time_ms = i64::try_from(seconds * 1000 + millis).map_err(|_| "no time in msg=audit()")?;
     let serial = u32::try_from(serial).map_err(|_| "the serial is no 32-bit number")?;
-    Ok(Header { node, type_text, time_ms, serial, body: at })
+    Ok((time_ms, serial, at))
 }
 
 /// The bytes from `start` to the next space or the end.
 fn token(line: &[u8], start: usize) -> &[u8] {
     let rest = line.get(start..).unwrap_or_default();
-    &rest[..memchr::memchr(b' ', rest).unwrap_or(rest.len())]
+    &rest[..find(rest, 0, b' ')]
 }
 
 #[cfg(test)]
@@ -144,6 +174,22 @@ mod tests {
         let header = parse(b"type=UNKNOWN[1425] msg=audit(1.002:3): subj_selinux=x").unwrap();
         assert_eq!(header.known_type().unwrap().lower, "mac_task_contexts");
         assert!(parse(b"type=FOO_BAR msg=audit(1.002:3): a=1").unwrap().known_type().is_none());
+    }
+
+    #[test]
+    fn the_record_before_changes_nothing() {
+        let mut stamp = Stamp::default();
+        for line in [
+            &b"type=SYSCALL msg=audit(5.001:9): a=1"[..],
+            b"type=PATH msg=audit(5.001:9): a=1",
+            b"type=PATH msg=audit(5.001:91): a=1",
+            b"type=PATH msg=audit(5.001:9",
+            b"type=PATH msg=audit(5.001:9)",
+            b"type=PATH msg=audit(",
+            b"node=a type=PATH msg=audit(5:9): a",
+        ] {
+            assert_eq!(parse_after(line, &mut stamp), parse(line));
+        }
     }
 
     #[test]

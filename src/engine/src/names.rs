@@ -3,10 +3,12 @@
 //! An event waits for a name at most `name_wait_ms`, counted by `tick`, and never twice for the same id: an answer that
 //! is overdue costs nothing until it comes. An expired name is still used while it is asked for again.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 /// Ids known at a time. A host has far fewer users that do anything; past it the table starts anew.
 const MAX_NAMES: usize = 65_536;
+/// How often whoever keeps what `find` gave has to ask again: much more often than a name expires.
+const VERSION_MS: u64 = 5000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NameKind {
@@ -59,6 +61,9 @@ pub struct Names {
     wants: Vec<(NameKind, u32)>,
     waiting: Vec<(NameKind, u32)>,
     now: u64,
+    /// Changes when another answer may be given, and now and then, so that what is used is asked for again.
+    version: u64,
+    versioned_at: u64,
     wait_ms: u64,
     ttl_ms: u64,
     negative_ttl_ms: u64,
@@ -69,10 +74,12 @@ pub struct Names {
 impl Names {
     pub fn new(wait_ms: u64, ttl_ms: u64, negative_ttl_ms: u64) -> Self {
         Self {
-            entries: HashMap::new(),
+            entries: HashMap::default(),
             wants: Vec::new(),
             waiting: Vec::new(),
             now: 0,
+            version: 0,
+            versioned_at: 0,
             wait_ms,
             ttl_ms,
             negative_ttl_ms,
@@ -87,6 +94,7 @@ impl Names {
         if self.entries.len() >= MAX_NAMES && !self.entries.contains_key(&key) {
             self.entries.clear();
             self.waiting.clear();
+            self.version += 1;
         }
         let (now, ttl_ms, negative_ttl_ms) = (self.now, self.ttl_ms, self.negative_ttl_ms);
         let (wants, waiting, wanted) = (&mut self.wants, &mut self.waiting, &mut self.wanted);
@@ -111,6 +119,11 @@ impl Names {
         entry.name.as_deref().map_or(Found::None, Found::Name)
     }
 
+    /// While it is the same, `find` gives what it gave.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     /// Whether an answer is outstanding and still worth waiting for.
     pub fn waits(&self, kind: NameKind, id: u32) -> bool {
         self.entries.get(&(kind, id)).is_some_and(|entry| matches!(entry.state, State::Wanted { .. }))
@@ -118,6 +131,7 @@ impl Names {
 
     /// Takes an answer; what nobody asked for is welcome too (names known beforehand).
     pub fn tell(&mut self, kind: NameKind, id: u32, name: Option<&str>) {
+        self.version += 1;
         let state = State::Known { told_at: self.now, asked_again: false };
         self.entries.insert((kind, id), Entry { state, name: name.map(Into::into) });
     }
@@ -130,6 +144,10 @@ impl Names {
     /// Tells the time: monotonic milliseconds.
     pub fn tick(&mut self, now: u64) {
         self.now = now;
+        if now.saturating_sub(self.versioned_at) >= VERSION_MS {
+            self.versioned_at = now;
+            self.version += 1;
+        }
         let (entries, wait_ms, timed_out) = (&mut self.entries, self.wait_ms, &mut self.timed_out);
         self.waiting.retain(|key| {
             let Some(entry) = entries.get_mut(key) else { return false };
@@ -176,6 +194,21 @@ mod tests {
         assert_eq!(names.take_wants().len(), 1);
         names.tell(NameKind::User, 1, Some("late"));
         assert_eq!(names.find(NameKind::User, 1), Found::Name("late"));
+    }
+
+    #[test]
+    fn another_answer_has_another_version() {
+        let mut names = Names::new(20, 300, 60);
+        let first = names.version();
+        names.find(NameKind::User, 1);
+        assert_eq!(names.version(), first);
+        names.tell(NameKind::User, 1, Some("a"));
+        let told = names.version();
+        assert_ne!(told, first);
+        names.tick(VERSION_MS - 1);
+        assert_eq!(names.version(), told);
+        names.tick(VERSION_MS);
+        assert_ne!(names.version(), told);
     }
 
     #[test]

@@ -117,9 +117,9 @@ impl Rules {
         self.all
     }
 
-    pub fn judge(&self, document: &Document, raw: &[u8]) -> Verdict {
+    pub fn judge(&self, document: &Document) -> Verdict {
         for rule in &self.rules {
-            if rule.matches.iter().all(|(Subject::At(at), patterns)| holds(document, raw, *at, patterns)) {
+            if rule.matches.iter().all(|(Subject::At(at), patterns)| holds(document, *at, patterns)) {
                 let routes = rule.routes.unwrap_or(self.all);
                 return if rule.drop { Verdict::Drop } else { Verdict::Publish { routes, keep: rule.keep } };
             }
@@ -128,19 +128,18 @@ impl Rules {
     }
 }
 
-fn holds(document: &Document, raw: &[u8], at: Place, patterns: &[Pattern]) -> bool {
+fn holds(document: &Document, at: Place, patterns: &[Pattern]) -> bool {
     let any = |value: &[u8]| patterns.iter().any(|pattern| pattern.matches(value));
     match document.slot(at) {
-        Slot::Text(item) => any(document.bytes(raw, item.text)),
-        Slot::List(_) => document.list(at).iter().flatten().any(|item| any(document.bytes(raw, item.text))),
-        Slot::Number(_) | Slot::Empty => false,
+        Slot::Text(item) => any(document.bytes(item)),
+        Slot::List(_) => document.list(at).iter().flatten().any(|item| any(document.bytes(*item))),
+        Slot::Number(_) | Slot::Empty | Slot::Paths | Slot::Records => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::{Text, TextItem};
 
     fn rule(field: &str, value: &str, drop: bool, route: Option<&str>) -> RuleOptions {
         RuleOptions {
@@ -166,11 +165,12 @@ mod tests {
             Rules::new(&[rule("exe", "/usr/bin/*", false, Some("b")), rule("key", "noise", true, None)], &sinks())
                 .unwrap();
         let mut document = Document::default();
-        assert_eq!(rules.judge(&document, b""), publish(3));
-        document.push(place::TAGS, Some(TextItem { text: Text::Static("noise"), lossy: false }));
-        assert_eq!(rules.judge(&document, b""), Verdict::Drop);
+        assert_eq!(rules.judge(&document), publish(3));
+        let word = document.word("noise");
+        document.push(place::TAGS, Some(word));
+        assert_eq!(rules.judge(&document), Verdict::Drop);
         document.put_static(place::PROCESS_EXECUTABLE, "/usr/bin/id");
-        assert_eq!(rules.judge(&document, b""), publish(2));
+        assert_eq!(rules.judge(&document), publish(2));
     }
 
     #[test]
@@ -179,9 +179,9 @@ mod tests {
         for keep in [true, false] {
             let rules = Rules::new(&[classed(keep)], &sinks()).unwrap();
             let mut document = Document::default();
-            assert_eq!(rules.judge(&document, b""), publish(3));
+            assert_eq!(rules.judge(&document), publish(3));
             document.put_static(place::PROCESS_EXECUTABLE, "/usr/bin/id");
-            assert_eq!(rules.judge(&document, b""), Verdict::Publish { routes: 3, keep: Some(keep) });
+            assert_eq!(rules.judge(&document), Verdict::Publish { routes: 3, keep: Some(keep) });
         }
     }
 
@@ -189,8 +189,9 @@ mod tests {
     fn record_types_may_be_in_capitals() {
         let rules = Rules::new(&[rule("record_type", "USER_*", true, None)], &sinks()).unwrap();
         let mut document = Document::default();
-        document.push(place::AUDITD_RECORD_TYPES, Some(TextItem { text: Text::Static("user_cmd"), lossy: false }));
-        assert_eq!(rules.judge(&document, b""), Verdict::Drop);
+        let word = document.word("user_cmd");
+        document.push(place::AUDITD_RECORD_TYPES, Some(word));
+        assert_eq!(rules.judge(&document), Verdict::Drop);
     }
 
     #[test]

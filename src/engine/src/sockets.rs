@@ -5,12 +5,12 @@
 //! long, and when there are too many. What is not audited is not known: where `close()` is not, a descriptor may be somebody else's by now: so the family of the address and
 //! the parent of the process have to be those of the `socket()` call, or nothing is said.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use pyaudit_knowledge::{place, Place, Syscall};
 
 use crate::decode::hex;
-use crate::document::{Document, Slot, Text, TextItem};
+use crate::document::{Document, Slot, Text};
 use crate::header::decimal;
 
 /// Descriptors known at a time, some 4 MiB. A busy host has that many connections open; past it those go that were not
@@ -88,11 +88,11 @@ pub struct SocketKey {
 
 impl SocketKey {
     /// The descriptor that the event's syscall was given first.
-    pub fn of(node: u32, time_ms: i64, document: &Document, raw: &[u8]) -> Option<Self> {
-        let fd = if is_socketcall(document, raw) {
-            nested_argument(document, raw)?
+    pub fn of(node: u32, time_ms: i64, document: &Document) -> Option<Self> {
+        let fd = if is_socketcall(document) {
+            nested_argument(document)?
         } else {
-            hex::number(document.text_at(raw, place::AUDITD_DATA_A0)?)?
+            hex::number(document.text_at(place::AUDITD_DATA_A0)?)?
         };
         let fd = u32::try_from(fd & 0xffff_ffff).ok()?;
         let (process, ppid) = process(node, document)?;
@@ -139,9 +139,9 @@ impl Sockets {
     }
 
     /// Learns from an event that was decoded; `call` is its syscall.
-    pub fn observe(&mut self, call: &Syscall, node: u32, time_ms: i64, document: &Document, raw: &[u8]) {
-        let number = |at| hex::number(document.text_at(raw, at)?);
-        let result = result(document, raw);
+    pub fn observe(&mut self, call: &Syscall, node: u32, time_ms: i64, document: &Document) {
+        let number = |at| hex::number(document.text_at(at)?);
+        let result = result(document);
         // These are not told by their first argument.
         match call.name {
             "clone" | "clone3" | "fork" | "vfork" => {
@@ -150,7 +150,7 @@ impl Sockets {
             }
             "socketpair" => {
                 let pair = [place::AUDITD_DATA_FD0, place::AUDITD_DATA_FD1];
-                let pair = pair.map(|at| decimal(document.text_at(raw, at)?, u64::from(u32::MAX)).map(|fd| fd as u32));
+                let pair = pair.map(|at| decimal(document.text_at(at)?, u64::from(u32::MAX)).map(|fd| fd as u32));
                 if let Some(process) = process(node, document) {
                     pair.into_iter().flatten().for_each(|fd| self.close((process.0, fd)));
                 }
@@ -164,13 +164,13 @@ impl Sockets {
             }
             _ => {}
         }
-        let Some(key) = SocketKey::of(node, time_ms, document, raw) else { return };
+        let Some(key) = SocketKey::of(node, time_ms, document) else { return };
         let is_of_sockets = || call.actions.iter().any(|rule| rule.action.object == "socket");
-        let succeeded = || document.text_at(raw, place::AUDITD_RESULT) == Some(b"success");
+        let succeeded = || document.text_at(place::AUDITD_RESULT) == Some(b"success");
         match call.name {
             "socket" => {
                 let Some(fd) = result else { return };
-                let opened = if is_socketcall(document, raw) { None } else { opened(key, document, raw) };
+                let opened = if is_socketcall(document) { None } else { opened(key, document) };
                 self.set(SocketKey { fd, ..key }, opened);
             }
             "fcntl" | "fcntl64" if !is_one_of(document, place::AUDITD_DECODED_A1, &["F_DUPFD", "F_DUPFD_CLOEXEC"]) => {}
@@ -289,35 +289,35 @@ fn process(node: u32, document: &Document) -> Option<((u32, u32), u32)> {
 }
 
 /// Whether the call was made by way of socketcall(), whose own first argument is which call it is to be.
-fn is_socketcall(document: &Document, raw: &[u8]) -> bool {
-    document.text_at(raw, place::AUDITD_DATA_SYSCALL) == Some(b"socketcall")
+fn is_socketcall(document: &Document) -> bool {
+    document.text_at(place::AUDITD_DATA_SYSCALL) == Some(b"socketcall")
 }
 
 /// The first argument in the SOCKETCALL record.
-fn nested_argument(document: &Document, raw: &[u8]) -> Option<u64> {
-    let is = |item: &TextItem, text: &[u8]| document.bytes(raw, item.text) == text;
-    let record = document.rest.iter().find(|record| document.bytes(raw, record.record_type) == b"socketcall")?;
+fn nested_argument(document: &Document) -> Option<u64> {
+    let is = |item: &Text, text: &[u8]| document.bytes(*item) == text;
+    let record = document.rest.iter().find(|record| document.bytes(record.record_type) == b"socketcall")?;
     let field = record.fields.iter().find(|field| is(&field.name, b"a0"))?;
-    hex::number(document.bytes(raw, field.value.text))
+    hex::number(document.bytes(field.value))
 }
 
 fn is_one_of(document: &Document, at: Place, names: &[&str]) -> bool {
-    document.list(at).iter().flatten().any(|item| matches!(item.text, Text::Static(text) if names.contains(&text)))
+    document.list(at).iter().flatten().any(|item| document.is_one_of(*item, names))
 }
 
 /// The descriptor that a syscall gave.
-fn result(document: &Document, raw: &[u8]) -> Option<u32> {
-    decimal(document.text_at(raw, place::AUDITD_DATA_EXIT)?, i32::MAX as u64).map(|fd| fd as u32)
+fn result(document: &Document) -> Option<u32> {
+    decimal(document.text_at(place::AUDITD_DATA_EXIT)?, i32::MAX as u64).map(|fd| fd as u32)
 }
 
 /// What a socket() call opened, if it is one that has a transport.
-fn opened(key: SocketKey, document: &Document, raw: &[u8]) -> Option<Socket> {
+fn opened(key: SocketKey, document: &Document) -> Option<Socket> {
     let has = |at, name: &str| is_one_of(document, at, &[name]);
     let v6 = has(place::AUDITD_DECODED_A0, "AF_INET6");
     if !v6 && !has(place::AUDITD_DECODED_A0, "AF_INET") {
         return None;
     }
-    let protocol = hex::number(document.text_at(raw, place::AUDITD_DATA_A2)?)? & 0xffff_ffff;
+    let protocol = hex::number(document.text_at(place::AUDITD_DATA_A2)?)? & 0xffff_ffff;
     let name = match protocol {
         0 if has(place::AUDITD_DECODED_A1, "SOCK_STREAM") => "IPPROTO_TCP",
         0 if has(place::AUDITD_DECODED_A1, "SOCK_DGRAM") => "IPPROTO_UDP",

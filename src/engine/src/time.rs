@@ -17,6 +17,52 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
+/// The texts of the second that an event before was of: most events share it.
+#[derive(Debug, Default)]
+pub struct Second {
+    number: Option<i64>,
+    /// `2026-11-21T01:09:45.`
+    rfc3339: Vec<u8>,
+    /// `1795223385.`
+    decimal: Vec<u8>,
+}
+
+impl Second {
+    fn set(&mut self, time_ms: i64) {
+        let number = time_ms.div_euclid(1000);
+        if self.number == Some(number) {
+            return;
+        }
+        self.number = Some(number);
+        self.rfc3339.clear();
+        write_rfc3339(&mut self.rfc3339, number * 1000);
+        self.rfc3339.truncate(self.rfc3339.len() - "000Z".len());
+        self.decimal.clear();
+        digits::push_signed(&mut self.decimal, number);
+        self.decimal.push(b'.');
+    }
+
+    /// Appends a time as `write_rfc3339` does.
+    pub fn push_rfc3339(&mut self, out: &mut Vec<u8>, time_ms: i64) {
+        self.set(time_ms);
+        let [a, b, c] = millis(time_ms);
+        out.extend_from_slice(&self.rfc3339);
+        out.extend_from_slice(&[a, b, c, b'Z']);
+    }
+
+    /// Appends seconds and milliseconds since 1970, e.g. `1795223385.324`.
+    pub fn push_decimal(&mut self, out: &mut Vec<u8>, time_ms: i64) {
+        self.set(time_ms);
+        out.extend_from_slice(&self.decimal);
+        out.extend_from_slice(&millis(time_ms));
+    }
+}
+
+fn millis(time_ms: i64) -> [u8; 3] {
+    let ms = time_ms.rem_euclid(1000) as u16;
+    [ms / 100, ms / 10 % 10, ms % 10].map(|digit| b'0' + digit as u8)
+}
+
 /// Appends e.g. `2026-11-21T01:09:45.324Z`.
 pub fn write_rfc3339(out: &mut Vec<u8>, time_ms: i64) {
     let (year, month, day) = civil(time_ms.div_euclid(MILLIS_PER_DAY));
@@ -51,5 +97,20 @@ mod tests {
         assert_eq!(text(1_795_223_385_324), "2026-11-21T01:09:45.324Z");
         assert_eq!(text(951_782_400_001), "2000-02-29T00:00:00.001Z");
         assert_eq!(text(253_402_300_799_999), "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn a_second_that_is_known_is_written_the_same() {
+        let mut second = Second::default();
+        for time_ms in [0, 999, 1000, 1_795_223_385_324, 1_795_223_385_007, -1, -1000, -1001, -62_167_219_200_001] {
+            let (mut fast, mut plain) = (Vec::new(), Vec::new());
+            second.push_rfc3339(&mut fast, time_ms);
+            write_rfc3339(&mut plain, time_ms);
+            assert_eq!(fast, plain);
+            fast.clear();
+            second.push_decimal(&mut fast, time_ms);
+            let expected = format!("{}.{:03}", time_ms.div_euclid(1000), time_ms.rem_euclid(1000));
+            assert_eq!(fast, expected.as_bytes());
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::hash::perfect_hash;
+use crate::hash::{ends, perfect_hash};
 use crate::kinds::Kinds;
 use crate::tsv::{constant, rows, snake};
 
@@ -125,8 +125,9 @@ pub fn write(data: &Path, kinds: &Kinds, out: &mut String) -> Places {
         let kind = kinds.expression(&row[2], "fields.tsv", line);
         let overridden = overridden.contains(&row[1]);
         let entry = format!(
-            "Field {{ name: {:?}, kind: {kind}, place: Place({main}), beside: Place({beside}), overridden: {overridden} }}",
-            row[1]
+            "Field {{ name: {:?}, ends: {}, kind: {kind}, place: Place({main}), beside: Place({beside}), overridden: {overridden} }}",
+            row[1],
+            ends(&row[1])
         );
         if row[0] == "*" {
             places.insert(row[1].clone(), (main, beside));
@@ -142,13 +143,23 @@ pub fn write(data: &Path, kinds: &Kinds, out: &mut String) -> Places {
     perfect_hash(out, "FIELD", &names, 13);
 
     let mut keys = String::new();
+    let mut names = Vec::new();
     writeln!(out, "pub(crate) static PATH_FIELDS: &[PathField] = &[").unwrap();
     for (index, (line, row)) in rows(&data.join("path_fields.tsv"), 3).into_iter().enumerate() {
         writeln!(keys, "pub const {}: u8 = {index};", constant(&row[2])).unwrap();
         let kind = kinds.expression(&row[1], "path_fields.tsv", line);
-        writeln!(out, "PathField {{ name: {:?}, kind: {kind}, key: {:?} }},", row[0], row[2]).unwrap();
+        let key = &row[2];
+        writeln!(
+            out,
+            "PathField {{ name: {:?}, ends: {}, kind: {kind}, key: {key:?}, written: Suffix::keys({key:?}) }},",
+            row[0],
+            ends(&row[0])
+        )
+        .unwrap();
+        names.push(row[0].clone());
     }
     writeln!(out, "];\npub mod path_key {{\n{keys}}}").unwrap();
+    perfect_hash(out, "PATH_FIELD", &names, 8);
     places
 }
 
@@ -162,15 +173,13 @@ fn write_places(out: &mut String, nodes: &[Node]) {
     for (i, node) in nodes.iter().enumerate() {
         let end = (i + 1..nodes.len()).find(|&j| nodes[j].depth <= node.depth).unwrap_or(nodes.len());
         let object = node.kind == "object";
-        writeln!(
-            out,
-            "Node {{ key: {:?}, json: {:?}, path: {:?}, parent: {}, end: {end}, object: {object} }},",
-            node.key,
-            format!("\"{}\":", node.key),
-            node.path,
-            node.parent
-        )
-        .unwrap();
+        writeln!(out, "Node {{ key: {:?}, path: {:?}, end: {end}, object: {object} }},", node.key, node.path).unwrap();
+    }
+    let parents: Vec<usize> = nodes.iter().map(|node| node.parent).collect();
+    writeln!(out, "];\npub(crate) static PARENTS: [u16; {}] = {parents:?};", nodes.len()).unwrap();
+    writeln!(out, "pub(crate) static NODE_KEYS: [Key; {}] = [", nodes.len()).unwrap();
+    for node in nodes {
+        writeln!(out, "Key::new({:?}, \"\"),", node.key).unwrap();
     }
     writeln!(out, "];\npub mod place {{\nuse crate::Place;").unwrap();
     writeln!(out, "pub const COUNT: usize = {};", nodes.len()).unwrap();

@@ -4,7 +4,13 @@ use std::fmt::Write as _;
 
 #[path = "../src/mix.rs"]
 mod mix;
-use mix::mix;
+use mix::Ends;
+
+/// A name as the tables compare it.
+pub fn ends(name: &str) -> String {
+    let Ends { first, last, length } = Ends::of(name.as_bytes());
+    format!("Ends {{ first: {first}, last: {last}, length: {length} }}")
+}
 
 /// Searches the multiplier and writes the slot table.
 pub fn perfect_hash(out: &mut String, prefix: &str, names: &[String], bits: u32) {
@@ -16,7 +22,7 @@ pub fn perfect_hash(out: &mut String, prefix: &str, names: &[String], bits: u32)
         let multiplier = seed | 1;
         let mut slots = vec![0_u16; 1 << bits];
         let free = names.iter().enumerate().all(|(i, name)| {
-            let slot = &mut slots[(mix(name.as_bytes(), multiplier) >> (64 - bits)) as usize];
+            let slot = &mut slots[(Ends::of(name.as_bytes()).mix(multiplier) >> (64 - bits)) as usize];
             let free = *slot == 0;
             *slot = u16::try_from(i + 1).expect("fewer than 65535 names");
             free

@@ -121,7 +121,8 @@ fn write_table(table: &str, entries: &[Entry<'_>], path: &Path, out: &mut String
     for (value, mask, name) in entries {
         writeln!(out, "Bits {{ value: {value}, mask: {}, name: {name:?} }},", mask.unwrap_or(u64::MAX)).unwrap();
     }
-    writeln!(out, "]);").unwrap();
+    let has_zero = entries.iter().any(|(value, ..)| *value == 0);
+    writeln!(out, "], {has_zero});").unwrap();
 }
 
 /// Families of architectures that number things their own way, the general one first.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::document::Places;
-use crate::hash::perfect_hash;
+use crate::hash::{ends, perfect_hash};
 use crate::tsv::{constant, rows, variant, words, Row};
 
 const COLUMNS: usize = 14;
@@ -88,12 +88,14 @@ pub fn write_record_types(data: &Path, actions: &Actions, out: &mut String) {
         rows(&data.join("auxiliary_types.tsv"), 1).into_iter().map(|(_, mut row)| row.remove(0)).collect();
     let mut names = Vec::new();
     writeln!(out, "pub(crate) static RECORD_TYPES: &[RecordType] = &[").unwrap();
-    for (_, row) in &table {
+    for (index, (_, row)) in table.iter().enumerate() {
         let (number, name) = (&row[0], &row[1]);
         names.push(name.clone());
         writeln!(
             out,
-            "RecordType {{ number: {number}, name: {name:?}, lower: {:?}, leads: {}, actions: &[{}], fallbacks: &[{}] }},",
+            "RecordType {{ number: {number}, index: {index}, name: {name:?}, ends: {}, lower: {:?}, leads: {}, actions: &[{}], \
+             fallbacks: &[{}] }},",
+            ends(name),
             name.to_lowercase(),
             !auxiliary.contains(name),
             actions.of("record", name),

@@ -77,7 +77,8 @@ impl Eq for Values {}
 pub(crate) enum Table {
     /// Sorted by number.
     Names(&'static [(u64, &'static str)]),
-    Bits(&'static [Bits]),
+    /// The bits, and whether one of them is named where it is not set.
+    Bits(&'static [Bits], bool),
 }
 
 /// One flag, or one value of several bits that belong together.
@@ -98,7 +99,11 @@ impl Values {
                 name(table[found].1);
                 Some(0)
             }
-            Table::Bits(table) => {
+            Table::Bits(table, has_zero) => {
+                // Most numbers of most tables are 0, and few tables have a name for it.
+                if number == 0 && !*has_zero {
+                    return None;
+                }
                 let (mut left, mut seen, mut any) = (number, 0, false);
                 for bits in *table {
                     if number & bits.mask == bits.value && seen & bits.mask == 0 {
@@ -117,7 +122,7 @@ impl Values {
     pub fn number_of(&self, family: usize, name: &str) -> Option<u64> {
         match self.tables[family] {
             Table::Names(table) => table.iter().find(|(_, known)| *known == name).map(|(number, _)| *number),
-            Table::Bits(table) => table.iter().find(|bits| bits.name == name).map(|bits| bits.value),
+            Table::Bits(table, _) => table.iter().find(|bits| bits.name == name).map(|bits| bits.value),
         }
     }
 

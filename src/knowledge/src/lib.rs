@@ -4,13 +4,15 @@
 //! in. No decoding happens here and nothing here allocates.
 #![forbid(unsafe_code)]
 
+mod keys;
 mod kinds;
 mod meaning;
 mod mix;
 
+pub use keys::{Block, Key, Suffix};
 pub use kinds::{Base, Kind, Values, FILE_TYPES, FILE_TYPE_MASK, PERMISSIONS_MASK};
 pub use meaning::{Account, Action, ActionRule, Argument, Machines, PathChoice, Peer, Source, Syscall};
-use mix::mix;
+use mix::Ends;
 
 /// A table of numbers and their names, sorted by number.
 type NumberTable = &'static [(u64, &'static str)];
@@ -19,7 +21,10 @@ type NumberTable = &'static [(u64, &'static str)];
 #[derive(Debug)]
 pub struct RecordType {
     pub number: u16,
+    /// Its own place among all that are known.
+    pub index: u16,
     pub name: &'static str,
+    ends: Ends,
     /// The name as the document spells it.
     pub lower: &'static str,
     /// Whether it can be what the event is about, or only accompanies such a record.
@@ -68,6 +73,18 @@ impl Place {
     pub fn node(self) -> &'static Node {
         &NODES[self.index()]
     }
+
+    /// Its key within the object that it stands in.
+    #[inline]
+    pub fn key(self) -> &'static Key {
+        &NODE_KEYS[self.index()]
+    }
+
+    /// The object that it stands in.
+    #[must_use]
+    pub fn parent(self) -> Place {
+        Place(PARENTS[self.index()])
+    }
 }
 
 /// A node of the document's tree.
@@ -75,11 +92,8 @@ impl Place {
 pub struct Node {
     /// Key within the parent object.
     pub key: &'static str,
-    /// The same as JSON writes it: quoted, with a colon.
-    pub json: &'static str,
     /// Dotted path from the root.
     pub path: &'static str,
-    pub parent: u16,
     /// First node after this one's descendants.
     pub end: u16,
     pub object: bool,
@@ -89,6 +103,7 @@ pub struct Node {
 #[derive(Debug)]
 pub struct Field {
     pub name: &'static str,
+    ends: Ends,
     pub kind: Kind,
     pub place: Place,
     /// Place of what stands beside it: the name of a user or group, or what the number means.
@@ -101,32 +116,41 @@ pub struct Field {
 #[derive(Debug)]
 pub struct PathField {
     pub name: &'static str,
+    ends: Ends,
     pub kind: Kind,
     pub key: &'static str,
+    /// The key with each suffix.
+    pub written: [Key; 8],
 }
 
 #[allow(clippy::unreadable_literal)] // the numbers are written by the build script, for the compiler
 mod tables {
     #[allow(clippy::wildcard_imports)] // the tables are made of everything that is defined here
-    use super::{kinds::*, meaning::*, *};
+    use super::{keys::*, kinds::*, meaning::*, mix::Ends, *};
     include!(concat!(env!("OUT_DIR"), "/tables.rs"));
 }
 pub use tables::{path_key, place, record_type};
 use tables::{
     ARCHES, ERRNO_GENERIC, FAMILIES, FIELDS, FIELD_BITS, FIELD_MULTIPLIER, FIELD_OVERRIDES, FIELD_SLOTS, KEYS,
-    KEY_LENGTH, KINDS, NODES, PATH_FIELDS, RECORD_TYPES, SYSCALLS, TYPE_BITS, TYPE_MULTIPLIER, TYPE_SLOTS,
-    VALUES_URING_OP,
+    KEY_LENGTH, KINDS, NODES, NODE_KEYS, PARENTS, PATH_FIELDS, PATH_FIELD_BITS, PATH_FIELD_MULTIPLIER,
+    PATH_FIELD_SLOTS, RECORD_TYPES, SYSCALLS, TYPE_BITS, TYPE_MULTIPLIER, TYPE_SLOTS, VALUES_URING_OP,
 };
 
 fn number(table: NumberTable, number: u64) -> Option<&'static str> {
     table.binary_search_by_key(&number, |&(n, _)| n).ok().map(|i| table[i].1)
 }
 
+/// Whether a name is one of the tables'; its ends say all of it, unless it is longer than they are.
+fn is_named(known: &str, known_ends: Ends, name: &[u8], ends: Ends) -> bool {
+    known_ends == ends && (ends.length <= 16 || known.as_bytes() == name)
+}
+
 /// The record type of a name, e.g. `SYSCALL`. `UNKNOWN[1334]` is the caller's to take apart.
 pub fn record_type_of_name(name: &[u8]) -> Option<&'static RecordType> {
-    let slot = TYPE_SLOTS[(mix(name, TYPE_MULTIPLIER) >> (64 - TYPE_BITS)) as usize];
+    let ends = Ends::of(name);
+    let slot = TYPE_SLOTS[(ends.mix(TYPE_MULTIPLIER) >> (64 - TYPE_BITS)) as usize];
     let found = RECORD_TYPES.get(usize::from(slot).checked_sub(1)?)?;
-    (found.name.as_bytes() == name).then_some(found)
+    is_named(found.name, found.ends, name, ends).then_some(found)
 }
 
 /// The record type of a number.
@@ -141,9 +165,10 @@ pub fn record_types() -> impl Iterator<Item = (u16, &'static str)> {
 
 /// What is known of a field, for the given record type.
 pub fn field(record_type: &str, name: &[u8]) -> Option<&'static Field> {
-    let slot = FIELD_SLOTS[(mix(name, FIELD_MULTIPLIER) >> (64 - FIELD_BITS)) as usize];
+    let ends = Ends::of(name);
+    let slot = FIELD_SLOTS[(ends.mix(FIELD_MULTIPLIER) >> (64 - FIELD_BITS)) as usize];
     let found = usize::from(slot).checked_sub(1).map(|index| &FIELDS[index]);
-    let found = found.filter(|found| found.name.as_bytes() == name);
+    let found = found.filter(|found| is_named(found.name, found.ends, name, ends));
     if found.is_some_and(|found| !found.overridden) {
         return found;
     }
@@ -159,7 +184,10 @@ pub fn field_names() -> impl Iterator<Item = &'static str> {
 
 /// Index of a field of a PATH record in `path_fields`.
 pub fn path_field(name: &[u8]) -> Option<usize> {
-    PATH_FIELDS.iter().position(|f| f.name.as_bytes() == name)
+    let ends = Ends::of(name);
+    let slot = PATH_FIELD_SLOTS[(ends.mix(PATH_FIELD_MULTIPLIER) >> (64 - PATH_FIELD_BITS)) as usize];
+    let index = usize::from(slot).checked_sub(1)?;
+    is_named(PATH_FIELDS[index].name, PATH_FIELDS[index].ends, name, ends).then_some(index)
 }
 
 /// The keys of `auditd.paths[]` in the order in which they are written.
@@ -334,9 +362,10 @@ mod tests {
     #[test]
     fn the_tree_of_places_is_in_depth_first_order() {
         for (i, node) in NODES.iter().enumerate().skip(1) {
-            assert!(usize::from(node.parent) < i);
-            assert!(i < usize::from(NODES[usize::from(node.parent)].end));
-            assert!(NODES[usize::from(node.parent)].object, "{}", node.path);
+            let parent = Place(i as u16).parent();
+            assert!(parent.index() < i);
+            assert!(i < usize::from(parent.node().end));
+            assert!(parent.node().object, "{}", node.path);
         }
         assert_eq!(place::PROCESS_PID.node().path, "process.pid");
     }

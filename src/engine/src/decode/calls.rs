@@ -3,7 +3,7 @@
 use pyaudit_knowledge::place;
 
 use super::{hex, Current, Decoder};
-use crate::document::{Suffix, Text};
+use crate::document::Suffix;
 use crate::fields::Field;
 
 impl<'a> Decoder<'a, '_> {
@@ -13,10 +13,7 @@ impl<'a> Decoder<'a, '_> {
         self.call_arguments(call);
         if matches!(call.name, "socketcall" | "ipc") {
             let meant = self.document.list(place::AUDITD_DECODED_A0).first().copied().flatten();
-            let meant = meant.and_then(|item| match item.text {
-                Text::Static(name) => pyaudit_knowledge::syscall(name),
-                _ => None,
-            });
+            let meant = meant.and_then(|item| pyaudit_knowledge::syscall(self.document.as_word(item)?));
             self.nested = meant;
             self.call = meant.or(self.call);
         }
@@ -32,7 +29,7 @@ impl<'a> Decoder<'a, '_> {
             Some(call) => self.nested_arguments(call, raw),
             None => [None; 4],
         };
-        for &field in fields {
+        for field in fields {
             let index = [&b"a0"[..], b"a1", b"a2", b"a3"].iter().position(|name| *name == field.name);
             match index.and_then(|index| decoded[index]) {
                 Some(words) => {

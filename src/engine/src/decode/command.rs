@@ -39,10 +39,9 @@ impl Decoder<'_, '_> {
             let item = if let Some(plain) = argument.plain() {
                 self.raw_item(plain)
             } else {
-                let start = self.document.scratch.len();
-                argument.decode(&mut self.document.scratch);
-                let text = self.document.kept_since(start);
-                self.document.item(&self.event.bytes, text)
+                let start = self.document.pool.len();
+                argument.decode(&mut self.document.pool);
+                self.document.kept_since(start)
             };
             if argument.cut {
                 self.mark_truncated(format!("a{}", argument.index).as_bytes());
@@ -64,17 +63,16 @@ impl Decoder<'_, '_> {
     /// The arguments joined by one space; a missing one leaves nothing.
     pub(super) fn command_line(&mut self) {
         let args = self.document.list(place::PROCESS_ARGS).to_vec();
-        let start = self.document.scratch.len();
+        let start = self.document.pool.len();
         for (i, item) in args.iter().flatten().enumerate() {
             if i > 0 {
-                self.document.scratch.push(b' ');
+                self.document.pool.push(b' ');
             }
             self.append(*item);
         }
-        let text = self.document.kept_since(start);
-        let item = self.document.item(&self.event.bytes, text);
+        let item = self.document.kept_since(start);
         // The exact bytes are beside the arguments already.
-        let item = self.document.readable(&self.event.bytes, item);
+        let item = self.document.readable(item);
         self.document.put(place::PROCESS_COMMAND_LINE, item);
     }
 }

@@ -4,7 +4,7 @@ use pyaudit_knowledge::{path_key, place, Kind, PathChoice, Place, FILE_TYPES, FI
 
 use super::words::parse;
 use super::Decoder;
-use crate::document::{PathObject, Suffix, Text, TextItem};
+use crate::document::{PathObject, Suffix, Text};
 use crate::header::decimal;
 
 /// How good a candidate a PATH record is, by its nametype; the lower the better.
@@ -19,17 +19,17 @@ fn rank(nametype: &[u8]) -> u8 {
 }
 
 /// A value of a PATH record.
-fn entry(path: &PathObject, key: u8) -> Option<TextItem> {
+fn entry(path: &PathObject, key: u8) -> Option<Text> {
     suffixed(path, key, Suffix::None)
 }
 
-fn suffixed(path: &PathObject, key: u8, suffix: Suffix) -> Option<TextItem> {
+fn suffixed(path: &PathObject, key: u8, suffix: Suffix) -> Option<Text> {
     path.entries.iter().find(|(found, _)| found.index == key && found.suffix == suffix).map(|(_, item)| *item)
 }
 
 impl Decoder<'_, '_> {
-    fn bytes(&self, item: TextItem) -> &[u8] {
-        self.document.bytes(&self.event.bytes, item.text)
+    fn bytes(&self, item: Text) -> &[u8] {
+        self.document.bytes(item)
     }
 
     fn nametype(&self, path: &PathObject) -> &[u8] {
@@ -42,12 +42,12 @@ impl Decoder<'_, '_> {
             let number = entry(path, path_key::ITEM).and_then(|item| decimal(self.bytes(item), u64::MAX));
             number.unwrap_or(u64::MAX)
         };
-        let paths = self.document.paths.iter().enumerate();
+        let paths = self.document.paths().iter().enumerate();
         paths.filter(|(_, path)| test(path)).min_by_key(|(i, path)| (item(path), *i)).map(|(i, _)| i)
     }
 
     fn object(&self) -> Option<usize> {
-        let best = self.document.paths.iter().map(|path| rank(self.nametype(path))).min()?;
+        let best = self.document.paths().iter().map(|path| rank(self.nametype(path))).min()?;
         self.lowest(|path| rank(self.nametype(path)) == best)
     }
 
@@ -64,7 +64,8 @@ impl Decoder<'_, '_> {
             PathChoice::Second => {
                 let first = self.object();
                 let after = |path: &PathObject| {
-                    let is_first = first.is_some_and(|first| std::ptr::eq(path, &raw const self.document.paths[first]));
+                    let is_first =
+                        first.is_some_and(|first| std::ptr::eq(path, &raw const self.document.paths()[first]));
                     rank(self.nametype(path)) < 2 && !is_first
                 };
                 (self.lowest(after).or(first), None)
@@ -83,13 +84,13 @@ impl Decoder<'_, '_> {
     /// Fills `file.*`; gives the type of the file, as its mode has it.
     pub(super) fn file(&mut self, choice: PathChoice) -> Option<&'static str> {
         let (chosen, other) = self.choose(choice);
-        if let Some(name) = other.and_then(|index| entry(&self.document.paths[index], path_key::NAME)) {
+        if let Some(name) = other.and_then(|index| entry(&self.document.paths()[index], path_key::NAME)) {
             let path = self.full_path(name);
             self.document.put(place::FILE_TARGET_PATH, path);
         }
-        let path = &self.document.paths[chosen?];
+        let path = &self.document.paths()[chosen?];
         let name = entry(path, path_key::NAME);
-        let copies: [(Place, Option<TextItem>); 6] = [
+        let copies: [(Place, Option<Text>); 6] = [
             (place::FILE_DEVICE, entry(path, path_key::DEV)),
             (place::FILE_INODE, entry(path, path_key::INODE)),
             (place::FILE_UID, entry(path, path_key::OUID)),
@@ -107,15 +108,15 @@ impl Decoder<'_, '_> {
             self.file_name(name);
         }
         let mode = mode?;
-        let start = self.document.scratch.len();
+        let start = self.document.pool.len();
         let digits = [9, 6, 3, 0].map(|shift| b'0' + ((mode & PERMISSIONS_MASK) >> shift & 7) as u8);
-        self.document.scratch.extend_from_slice(&digits);
-        let text = self.document.kept_since(start);
-        self.document.put(place::FILE_MODE, TextItem { text, lossy: false });
+        self.document.pool.extend_from_slice(&digits);
+        let text = self.document.made_since(start);
+        self.document.put(place::FILE_MODE, text);
         FILE_TYPES.iter().find(|(bits, ..)| *bits == mode & FILE_TYPE_MASK).map(|(_, _, name)| *name)
     }
 
-    fn file_name(&mut self, name: TextItem) {
+    fn file_name(&mut self, name: Text) {
         if self.bytes(name).is_empty() {
             // The file was given by its descriptor (AT_EMPTY_PATH).
             return;
@@ -123,42 +124,40 @@ impl Decoder<'_, '_> {
         let path = self.full_path(name);
         self.document.put(place::FILE_PATH, path);
         // The exact bytes are beside the path.
-        let path = self.document.readable(&self.event.bytes, path);
+        let path = self.document.readable(path);
         let bytes = self.bytes(path);
         let base = bytes.iter().rposition(|&b| b == b'/').map_or(0, |slash| slash + 1);
         let dot = bytes[base..].iter().rposition(|&b| b == b'.').filter(|&dot| dot > 0).map(|dot| base + dot + 1);
         let length = bytes.len();
-        let part = |from: usize| Some(TextItem { text: tail(path.text, from, length)?, lossy: false });
         if base < length {
-            part(base).map(|item| self.document.put(place::FILE_NAME, item));
+            self.document.put(place::FILE_NAME, path.tail(base));
         }
         if let Some(dot) = dot.filter(|&dot| dot < length) {
-            part(dot).map(|item| self.document.put(place::FILE_EXTENSION, item));
+            self.document.put(place::FILE_EXTENSION, path.tail(dot));
         }
     }
 
     /// A name as an absolute path without detours: a rule on a path must see through `../etc/shadow`. Links in between
     /// may lead elsewhere; `auditd.paths` has the name as it was given.
-    fn full_path(&mut self, name: TextItem) -> TextItem {
+    fn full_path(&mut self, name: Text) -> Text {
         let bytes = self.bytes(name);
         let absolute = bytes.starts_with(b"/");
         if absolute && !has_detour(bytes) || is_no_path(bytes) {
             return name;
         }
-        let start = self.document.scratch.len();
+        let start = self.document.pool.len();
         if !absolute {
             let Some(cwd) = self.text(place::PROCESS_WORKING_DIRECTORY) else { return name };
             if !self.bytes(cwd).starts_with(b"/") || !self.is_relative_to_cwd() {
                 return name;
             }
             self.append(cwd);
-            self.document.scratch.push(b'/');
+            self.document.pool.push(b'/');
         }
         self.append(name);
-        let end = without_detours(&mut self.document.scratch[start..]);
-        self.document.scratch.truncate(start + end);
-        let text = self.document.kept_since(start);
-        self.document.item(&self.event.bytes, text)
+        let end = without_detours(&mut self.document.pool[start..]);
+        self.document.pool.truncate(start + end);
+        self.document.kept_since(start)
     }
 
     /// Whether relative names start at the working directory: not if the syscall was given another one, and not the
@@ -182,19 +181,9 @@ impl Decoder<'_, '_> {
             [place::AUDITD_DECODED_A0, place::AUDITD_DECODED_A1, place::AUDITD_DECODED_A2, place::AUDITD_DECODED_A3];
         let at_cwd = |at: Place| {
             let words = self.document.list(at);
-            words.iter().flatten().any(|item| matches!(item.text, Text::Static("AT_FDCWD")))
+            words.iter().flatten().any(|item| self.document.is_one_of(*item, &["AT_FDCWD"]))
         };
         directories.into_iter().all(|argument| at_cwd(decoded[usize::from(argument.index)]))
-    }
-}
-
-/// The end of a text from an offset on.
-fn tail(text: Text, from: usize, length: usize) -> Option<Text> {
-    let rest = (length - from) as u32;
-    match text {
-        Text::Raw { at, .. } => Some(Text::Raw { at: at + from as u32, length: rest }),
-        Text::Scratch { at, .. } => Some(Text::Scratch { at: at + from as u32, length: rest }),
-        Text::Static(text) => text.get(from..).map(Text::Static),
     }
 }
 

@@ -1,17 +1,31 @@
 //! Hex digits to bytes: how the kernel and libaudit hide bytes that would break a record.
 
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
+/// What a byte is as a digit; `NO_DIGIT` if it is none.
+static DIGITS: [u8; 256] = digits();
+const NO_DIGIT: u8 = 0xff;
+
+const fn digits() -> [u8; 256] {
+    let mut table = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        table[b"0123456789abcdef"[value] as usize] = value as u8;
+        table[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
     }
+    table
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    Some(DIGITS[usize::from(byte)]).filter(|&digit| digit != NO_DIGIT)
 }
 
 /// Whether a bare value is hex: an even number of digits, at least one pair.
 pub fn is_hex(text: &[u8]) -> bool {
-    text.len() >= 2 && text.len() % 2 == 0 && text.iter().all(u8::is_ascii_hexdigit)
+    // Most values that are no hex begin with something else.
+    text.len() >= 2
+        && text.len() % 2 == 0
+        && DIGITS[usize::from(text[0])] != NO_DIGIT
+        && text.iter().fold(0, |all, &byte| all | DIGITS[usize::from(byte)]) != NO_DIGIT
 }
 
 /// The same, in upper case: what programs write bare may look like hex by chance, libaudit's hex is upper case.
@@ -26,12 +40,12 @@ pub fn is_cut(text: &[u8]) -> bool {
 
 /// Appends the bytes of a hex text; an odd last digit is left out.
 pub fn decode(text: &[u8], out: &mut Vec<u8>) {
-    out.reserve(text.len() / 2);
-    for pair in text.chunks_exact(2) {
-        if let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) {
-            out.push(high << 4 | low);
-        }
-    }
+    let start = out.len();
+    out.extend(text.chunks_exact(2).map(|pair| {
+        let (high, low) = (DIGITS[usize::from(pair[0])], DIGITS[usize::from(pair[1])]);
+        high << 4 | low & 15
+    }));
+    debug_assert!(out.len() - start == text.len() / 2 && text.iter().all(u8::is_ascii_hexdigit));
 }
 
 /// A number in hex that is all of `text`.

@@ -2,9 +2,8 @@
 
 use pyaudit_knowledge::{path_key, place, record_type as types, Account, Action, ActionRule, PathChoice, Peer, Place};
 
-use super::words::word;
-use super::{Decoder, TextItem};
-use crate::document::{Slot, Suffix, Text};
+use super::{Decoder, Text};
+use crate::document::{Slot, Suffix};
 
 /// A connection that is being made: neither success nor failure yet.
 const IN_PROGRESS: &[u8] = b"EINPROGRESS";
@@ -58,14 +57,14 @@ impl Decoder<'_, '_> {
         let fits = |rule: &&ActionRule| match rule.when {
             None => true,
             Some((at, None)) => self.document.has(at),
-            Some((at, Some(word))) => self.document.text_at(&self.event.bytes, at) == Some(word.as_bytes()),
+            Some((at, Some(word))) => self.document.text_at(at) == Some(word.as_bytes()),
         };
         rules.iter().find(fits).map(|rule| &rule.action)
     }
 
     /// Whether seccomp answered in the syscall's place.
     fn was_refused(&self) -> bool {
-        let code = self.document.text_at(&self.event.bytes, place::AUDITD_DATA_CODE);
+        let code = self.document.text_at(place::AUDITD_DATA_CODE);
         self.event.records.iter().any(|record| record.number() == types::SECCOMP)
             && matches!(code, Some(b"kill_thread" | b"kill_process" | b"trap" | b"errno"))
     }
@@ -91,31 +90,31 @@ impl Decoder<'_, '_> {
     }
 
     fn classify_as(&mut self, at: Place, class: &'static str) {
-        let same = |item: &TextItem| matches!(item.text, Text::Static(text) if text == class);
+        let same = |item: &Text| self.document.is_one_of(*item, &[class]);
         if !self.document.list(at).iter().flatten().any(same) {
-            self.document.push(at, Some(word(class)));
+            let word = self.document.word(class);
+            self.document.push(at, Some(word));
         }
     }
 
     /// Whether a PATH record says that its file was made by this event.
     fn creates(&self) -> bool {
-        let created = |item: &TextItem| self.document.bytes(&self.event.bytes, item.text) == b"CREATE";
-        let paths = self.document.paths.iter().flat_map(|path| &path.entries);
+        let created = |item: &Text| self.document.bytes(*item) == b"CREATE";
+        let paths = self.document.paths().iter().flat_map(|path| &path.entries);
         let mut nametypes = paths.filter(|(key, _)| key.index == path_key::NAMETYPE && key.suffix == Suffix::None);
         nametypes.any(|(_, item)| created(item))
     }
 
     fn outcome(&self) -> &'static str {
-        let raw = &self.event.bytes;
-        let pending = self.document.text_at(raw, place::AUDITD_DATA_EXIT) == Some(IN_PROGRESS);
-        match self.document.text_at(raw, place::AUDITD_RESULT) {
+        let pending = self.document.text_at(place::AUDITD_DATA_EXIT) == Some(IN_PROGRESS);
+        match self.document.text_at(place::AUDITD_RESULT) {
             Some(b"success") => "success",
             Some(b"fail") if !pending => "failure",
             _ => "unknown",
         }
     }
 
-    pub(super) fn text(&self, at: Place) -> Option<TextItem> {
+    pub(super) fn text(&self, at: Place) -> Option<Text> {
         match self.document.slot(at) {
             Slot::Text(item) => Some(item),
             _ => None,

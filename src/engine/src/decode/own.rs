@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use pyaudit_knowledge::{place, Place};
 
 use super::{Origin, ECS_VERSION, SCHEMA};
-use crate::document::{Document, Text, TextItem};
+use crate::document::Document;
 use crate::gaps::Gap;
 use crate::lines::Line;
 use crate::options::IncludeRaw;
@@ -23,12 +23,11 @@ pub fn common(document: &mut Document, origin: Origin<'_>) {
     document.put_static(place::HOST_OS_TYPE, "linux");
     document.put_static(place::SERVICE_TYPE, "auditd");
     document.put_number(place::AUDITD_SCHEMA, SCHEMA);
-    document.open_list(place::AUDITD_RECORD_TYPES);
     let id = host_id(origin);
     let name = if origin.foreign.is_some() { &*id } else { &origin.host.name };
-    let name = document.keep(name.as_bytes());
-    document.put(place::HOST_NAME, TextItem { text: name, lossy: false });
-    document.put(place::HOST_HOSTNAME, TextItem { text: name, lossy: false });
+    let name = document.made(name.as_bytes());
+    document.put(place::HOST_NAME, name);
+    document.put(place::HOST_HOSTNAME, name);
     document.put_made(place::HOST_ID, id.as_bytes());
     if origin.foreign.is_none() && !origin.host.architecture.is_empty() {
         document.put_made(place::HOST_ARCHITECTURE, origin.host.architecture.as_bytes());
@@ -36,14 +35,15 @@ pub fn common(document: &mut Document, origin: Origin<'_>) {
 }
 
 fn put_time(document: &mut Document, at: Place, time_ms: i64) {
-    let start = document.scratch.len();
-    write_rfc3339(&mut document.scratch, time_ms);
-    let text = document.kept_since(start);
-    document.put(at, TextItem { text, lossy: false });
+    let start = document.pool.len();
+    write_rfc3339(&mut document.pool, time_ms);
+    let text = document.made_since(start);
+    document.put(at, text);
 }
 
 fn own(document: &mut Document, origin: Origin<'_>, id: &str, time_ms: i64, what: &'static str) {
     common(document, origin);
+    document.open_list(place::AUDITD_RECORD_TYPES);
     put_time(document, place::TIMESTAMP, time_ms);
     document.put_made(place::EVENT_ID, id.as_bytes());
     document.put_static(place::EVENT_KIND, "pipeline_error");
@@ -64,10 +64,11 @@ pub fn unparsed(
     own(document, origin, id, time_ms, "unparsed-line");
     document.put_static(place::AUDITD_ERROR, error);
     if cut {
-        document.push(place::AUDITD_TRUNCATED, Some(TextItem { text: Text::Static("line"), lossy: false }));
+        let word = document.word("line");
+        document.push(place::AUDITD_TRUNCATED, Some(word));
     }
     if origin.include_raw != IncludeRaw::Never {
-        let item = document.item(raw, Text::Raw { at: 0, length: raw.len() as u32 });
+        let item = document.raw(0, raw.len());
         document.push(place::EVENT_ORIGINAL, Some(item));
     }
 }

@@ -3,8 +3,9 @@
 use pyaudit_knowledge::field;
 
 use super::{Current, Decoder};
-use crate::document::{RestField, RestRecord, Suffix, TextItem};
+use crate::document::{RestField, RestRecord, Suffix, Text};
 use crate::fields::{Field, Form};
+use crate::layout::Meaning;
 
 impl<'a> Decoder<'a, '_> {
     /// Keeps a field that has no place, with its value as far as it is known how to read it.
@@ -25,8 +26,8 @@ impl<'a> Decoder<'a, '_> {
         let field = self.name_item(name);
         self.rest_item(current.position, field, item, Suffix::None, decoded);
         if !self.setting.fields.is_empty() && self.setting.fields.contains_key(name) {
-            let field = Field { name, value, form };
-            if let Some(name) = self.id_name(field, kind, None) {
+            let field = Field { name, value, form, meaning: Meaning::Unknown };
+            if let Some(name) = self.id_name(&field, kind, None) {
                 let field = self.name_item(field.name);
                 self.rest_item(current.position, field, name, Suffix::Name, None);
             }
@@ -34,26 +35,25 @@ impl<'a> Decoder<'a, '_> {
     }
 
     pub(super) fn rest_at(&mut self, position: usize, name: &[u8], value: &[u8]) {
-        let text = self.document.keep(value);
-        let item = self.document.item(&self.event.bytes, text);
+        let item = self.document.keep(value);
         let name = self.name_item(name);
         self.rest_item(position, name, item, Suffix::None, None);
     }
 
     /// The name of a field. It is copied: names that the tokenizer gives (`seresult`) do not stand in the event.
-    pub(super) fn name_item(&mut self, name: &[u8]) -> TextItem {
-        let text = self.document.keep(name);
-        self.document.item(&self.event.bytes, text)
+    pub(super) fn name_item(&mut self, name: &[u8]) -> Text {
+        self.document.keep(name)
     }
 
     pub(super) fn rest_item(
         &mut self,
         position: usize,
-        name: TextItem,
-        value: TextItem,
+        name: Text,
+        value: Text,
         suffix: Suffix,
-        decoded: Option<TextItem>,
+        decoded: Option<Text>,
     ) {
+        self.aside = true;
         let position = position as u32;
         if self.document.rest.last().is_none_or(|last| last.position != position) {
             let record_type = self.type_text(&self.event.records[position as usize]);

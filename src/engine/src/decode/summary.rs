@@ -4,9 +4,8 @@ use std::net::IpAddr;
 
 use pyaudit_knowledge::{place, Account, Action, PathChoice, Peer, Place, Source};
 
-use super::words::word;
 use super::Decoder;
-use crate::document::{Slot, TextItem};
+use crate::document::{Slot, Text};
 use crate::header::decimal;
 use crate::sockets::SocketKey;
 
@@ -56,7 +55,7 @@ impl Decoder<'_, '_> {
         }
     }
 
-    fn source(&mut self, source: Source) -> Option<TextItem> {
+    fn source(&mut self, source: Source) -> Option<Text> {
         match source {
             Source::Path => self.text(place::FILE_PATH),
             Source::OtherPath => self.text(place::FILE_TARGET_PATH),
@@ -72,30 +71,30 @@ impl Decoder<'_, '_> {
     }
 
     /// The value at a place as a text.
-    fn value(&mut self, at: Place) -> Option<TextItem> {
+    fn value(&mut self, at: Place) -> Option<Text> {
         match self.document.slot(at) {
             Slot::Text(item) => Some(item),
             Slot::Number(number) => Some(self.made(number.to_string().as_bytes())),
             Slot::List(_) => self.document.list(at).first().copied().flatten(),
-            Slot::Empty => None,
+            Slot::Empty | Slot::Paths | Slot::Records => None,
         }
     }
 
     /// The word for a user whom the record names as nobody.
-    fn unset(&self, at: Place, name: Place) -> Option<TextItem> {
+    fn unset(&mut self, at: Place, name: Place) -> Option<Text> {
         let field = if at == place::USER_AUDIT_ID { "auid" } else { at.node().key };
-        let same = |item: &TextItem| {
-            let bytes = self.document.bytes(&self.event.bytes, item.text).iter();
+        let same = |item: &Text| {
+            let bytes = self.document.bytes(*item).iter();
             bytes.map(|&b| if b == b'-' { b'_' } else { b }).eq(field.bytes())
         };
         let nobody = name != Place::NONE && self.document.list(place::AUDITD_UNSET).iter().flatten().any(same);
-        nobody.then(|| word("unset"))
+        nobody.then(|| self.document.word("unset"))
     }
 
-    fn program(&self) -> Option<TextItem> {
+    fn program(&self) -> Option<Text> {
         let name = self.text(place::PROCESS_NAME);
         let Some(executable) = self.text(place::PROCESS_EXECUTABLE) else { return name };
-        let path = self.document.bytes(&self.event.bytes, executable.text);
+        let path = self.document.bytes(executable);
         let base = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
         let interprets =
             INTERPRETERS.contains(&base) || VERSIONED_INTERPRETERS.iter().any(|name| base.starts_with(name));
@@ -114,11 +113,11 @@ impl Decoder<'_, '_> {
             self.document.put(ip, addr);
             self.document.put(address, addr);
             self.document.push(place::RELATED_IP, Some(addr));
-            let number = self.document.text_at(&self.event.bytes, place::AUDITD_DATA_SOCKET_PORT);
+            let number = self.document.text_at(place::AUDITD_DATA_SOCKET_PORT);
             if let Some(number) = number.and_then(|digits| decimal(digits, 65_535)) {
                 self.document.put_number(port, number as i64);
             }
-            let v4 = self.document.text_at(&self.event.bytes, place::AUDITD_DATA_SOCKET_FAMILY) == Some(b"ipv4");
+            let v4 = self.document.text_at(place::AUDITD_DATA_SOCKET_FAMILY) == Some(b"ipv4");
             self.document.put_static(place::NETWORK_TYPE, if v4 { "ipv4" } else { "ipv6" });
         } else if let Some(path) = self.text(place::AUDITD_DATA_SOCKET_PATH) {
             self.document.put(address, path);
@@ -130,8 +129,8 @@ impl Decoder<'_, '_> {
 
     /// The remote end that a program names in `addr` and `hostname`.
     fn remote_login(&mut self) {
-        let ip = |item: TextItem| {
-            let text = std::str::from_utf8(self.document.bytes(&self.event.bytes, item.text)).ok()?;
+        let ip = |item: Text| {
+            let text = std::str::from_utf8(self.document.bytes(item)).ok()?;
             text.parse::<IpAddr>().ok()
         };
         let addr = self.text(place::AUDITD_DATA_ADDR);
@@ -139,8 +138,8 @@ impl Decoder<'_, '_> {
         let found = addr.and_then(|item| Some((item, ip(item)?)));
         // Programs without a remote end write the name of their own host.
         let host = self.setting.origin.host;
-        let is_own = |item: TextItem| {
-            let bytes = self.document.bytes(&self.event.bytes, item.text);
+        let is_own = |item: Text| {
+            let bytes = self.document.bytes(item);
             let nodes = host.nodes.iter().map(String::as_bytes);
             bytes == host.name.as_bytes() || nodes.into_iter().any(|node| node == bytes)
         };
@@ -187,9 +186,9 @@ impl Decoder<'_, '_> {
     }
 
     /// Notes the name of a user once.
-    pub(super) fn relate_user(&mut self, name: TextItem) {
-        let bytes = self.document.bytes(&self.event.bytes, name.text);
-        let same = |item: &TextItem| self.document.bytes(&self.event.bytes, item.text) == bytes;
+    pub(super) fn relate_user(&mut self, name: Text) {
+        let bytes = self.document.bytes(name);
+        let same = |item: &Text| self.document.bytes(*item) == bytes;
         let related = self.document.list(place::RELATED_USER);
         if related.len() < MAX_RELATED && !related.iter().flatten().any(same) {
             self.document.push(place::RELATED_USER, Some(name));
@@ -215,7 +214,7 @@ impl Decoder<'_, '_> {
     /// What a process that ends gives to its parent: the low byte of the argument.
     fn exit_code(&mut self) {
         if self.call.is_some_and(|call| matches!(call.name, "exit" | "exit_group")) {
-            let status = self.document.text_at(&self.event.bytes, place::AUDITD_DATA_A0).and_then(super::hex::number);
+            let status = self.document.text_at(place::AUDITD_DATA_A0).and_then(super::hex::number);
             if let Some(status) = status {
                 self.document.put_number(place::PROCESS_EXIT_CODE, (status & 0xff) as i64);
             }
@@ -225,11 +224,10 @@ impl Decoder<'_, '_> {
     /// What carries the connection, if the socket() call of this process and descriptor was seen.
     fn transport(&mut self, is_socket: bool) {
         let Some(call) = self.call.filter(|_| is_socket) else { return };
-        let Some(socket) = SocketKey::of(self.event.key.node, self.event.key.time_ms, self.document, &self.event.bytes)
-        else {
+        let Some(socket) = SocketKey::of(self.event.key.node, self.event.key.time_ms, self.document) else {
             return;
         };
-        let family = self.document.text_at(&self.event.bytes, place::AUDITD_DATA_SOCKET_FAMILY);
+        let family = self.document.text_at(place::AUDITD_DATA_SOCKET_FAMILY);
         if call.name == "socket" {
             return;
         }

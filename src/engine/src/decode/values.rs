@@ -1,9 +1,9 @@
 //! Values of fields, each kind its own way.
 
-use pyaudit_knowledge::{arch, errno, path_fields, place, record_type as types, uring_op, Field as Known, Kind, Place};
+use pyaudit_knowledge::{arch, errno, place, record_type as types, uring_op, Field as Known, Kind, Place};
 
 use super::{context, hex, sockaddr, Current, Decoder};
-use crate::document::{PathKey, PathObject, Suffix, Text, TextItem};
+use crate::document::{Suffix, Text};
 use crate::fields::{Field, Form};
 use crate::header::decimal;
 use crate::names::NameKind;
@@ -12,7 +12,7 @@ use crate::names::NameKind;
 const MAX_ERRNO: u64 = 4095;
 
 /// Unset ids: (uid_t)-1, as a program or the kernel writes it.
-fn is_unset_id(value: &[u8]) -> bool {
+pub(super) fn is_unset_id(value: &[u8]) -> bool {
     matches!(value, b"4294967295" | b"-1")
 }
 
@@ -21,7 +21,7 @@ fn is_bare(form: Form) -> bool {
 }
 
 /// Text that says that there is nothing; only bare, since a program may really be called `?`.
-fn is_unset_text(field: Field<'_>) -> bool {
+pub(super) fn is_unset_text(field: &Field<'_>) -> bool {
     field.form == Form::Bare && matches!(field.value, b"(null)" | b"(none)" | b"?")
 }
 
@@ -36,9 +36,9 @@ fn result_word(value: &[u8]) -> Option<&'static str> {
 
 impl<'a> Decoder<'a, '_> {
     /// Puts a field that the knowledge has to its place.
-    pub(super) fn known(&mut self, current: Current<'a>, field: Field<'a>, known: &'static Known) {
+    pub(super) fn known(&mut self, current: Current<'a>, field: &Field<'a>, known: &'static Known) {
         let is_id = matches!(known.kind, Kind::Uid | Kind::Gid);
-        let enriched = if is_id { self.take_enriched(field.name) } else { None };
+        let enriched = if is_id { self.enriched.take(field.name) } else { None };
         if current.again {
             return self.listed(current, field, known, enriched);
         }
@@ -80,7 +80,7 @@ impl<'a> Decoder<'a, '_> {
     }
 
     /// Puts a field into the list of those that have no place, with the name of an id beside it.
-    fn listed(&mut self, current: Current<'a>, field: Field<'a>, known: &Known, enriched: Option<&'a [u8]>) {
+    fn listed(&mut self, current: Current<'a>, field: &Field<'a>, known: &Known, enriched: Option<&'a [u8]>) {
         self.rest(current, field.name, field.value, field.form);
         if let Some(name) = self.id_name(field, known.kind, enriched) {
             let field = self.name_item(field.name);
@@ -89,7 +89,7 @@ impl<'a> Decoder<'a, '_> {
     }
 
     /// A value as people read it, without asking where it goes.
-    pub(super) fn readable(&mut self, value: &'a [u8], form: Form, kind: Kind) -> TextItem {
+    pub(super) fn readable(&mut self, value: &'a [u8], form: Form, kind: Kind) -> Text {
         let word = match kind {
             Kind::Escaped | Kind::Account | Kind::Key | Kind::Keystrokes
                 if form == Form::CutBare && hex::is_cut(value) =>
@@ -115,55 +115,52 @@ impl<'a> Decoder<'a, '_> {
             _ => None,
         };
         match word {
-            Some(word) => TextItem { text: Text::Static(word), lossy: false },
+            Some(word) => self.document.word(word),
             None => self.raw_item(value),
         }
     }
 
-    fn decoded(&mut self, value: &[u8]) -> TextItem {
-        let start = self.document.scratch.len();
-        hex::decode(value, &mut self.document.scratch);
-        let text = self.document.kept_since(start);
-        self.document.item(&self.event.bytes, text)
+    fn decoded(&mut self, value: &[u8]) -> Text {
+        let start = self.document.pool.len();
+        hex::decode(value, &mut self.document.pool);
+        self.document.kept_since(start)
     }
 
     /// A process title: NULs become one space each.
-    fn title(&mut self, value: &'a [u8], form: Form) -> TextItem {
+    fn title(&mut self, value: &'a [u8], form: Form) -> Text {
         if !is_bare(form) || !(hex::is_hex(value) || hex::is_cut(value)) {
             return self.raw_item(value);
         }
-        let start = self.document.scratch.len();
-        hex::decode(value, &mut self.document.scratch);
-        for byte in &mut self.document.scratch[start..] {
+        let start = self.document.pool.len();
+        hex::decode(value, &mut self.document.pool);
+        for byte in &mut self.document.pool[start..] {
             if *byte == 0 {
                 *byte = b' ';
             }
         }
-        let text = self.document.kept_since(start);
-        self.document.item(&self.event.bytes, text)
+        self.document.kept_since(start)
     }
 
     /// Permissions of an AVC: the words between the braces, joined by commas.
-    fn permissions(&mut self, value: &[u8]) -> TextItem {
-        let start = self.document.scratch.len();
+    fn permissions(&mut self, value: &[u8]) -> Text {
+        let start = self.document.pool.len();
         for (i, word) in value.split(|&b| b == b' ').filter(|word| !word.is_empty()).enumerate() {
             if i > 0 {
-                self.document.scratch.push(b',');
+                self.document.pool.push(b',');
             }
-            self.document.scratch.extend_from_slice(word);
+            self.document.pool.extend_from_slice(word);
         }
-        let text = self.document.kept_since(start);
-        self.document.item(&self.event.bytes, text)
+        self.document.kept_since(start)
     }
 
-    fn note_arch(&mut self, current: Current<'a>, field: Field<'a>) {
+    fn note_arch(&mut self, current: Current<'a>, field: &Field<'a>) {
         let found = hex::number(field.value).and_then(|value| arch(u32::try_from(value).ok()?));
         if current.record.number() == types::SYSCALL || self.arch.is_none() {
             self.arch = found;
         }
     }
 
-    fn syscall(&mut self, field: Field<'a>, at: Place) -> bool {
+    fn syscall(&mut self, field: &Field<'a>, at: Place) -> bool {
         let call = decimal(field.value, u64::MAX).and_then(|nr| self.arch?.syscall(nr));
         self.call = self.call.or(call);
         if let Some(call) = call {
@@ -174,16 +171,16 @@ impl<'a> Decoder<'a, '_> {
     }
 
     /// An operation of io_uring means what the syscall of its name means.
-    fn operation(&mut self, field: Field<'a>, at: Place) -> bool {
+    fn operation(&mut self, field: &Field<'a>, at: Place) -> bool {
         let item = self.readable(field.value, field.form, Kind::UringOp);
-        if let Text::Static(name) = item.text {
+        if let Some(name) = self.document.as_word(item) {
             self.call = self.call.or_else(|| pyaudit_knowledge::syscall(name));
         }
         self.document.put(at, item)
     }
 
     /// A value that keeps its place and has its meaning beside it.
-    fn explained(&mut self, field: Field<'a>, known: &'static Known) -> bool {
+    fn explained(&mut self, field: &Field<'a>, known: &'static Known) -> bool {
         let item = self.readable(field.value, field.form, known.kind);
         if !self.document.put(known.place, item) {
             return false;
@@ -196,7 +193,7 @@ impl<'a> Decoder<'a, '_> {
         true
     }
 
-    fn id(&mut self, field: Field<'a>, known: &'static Known, enriched: Option<&'a [u8]>) -> bool {
+    fn id(&mut self, field: &Field<'a>, known: &'static Known, enriched: Option<&'a [u8]>) -> bool {
         let item = self.raw_item(field.value);
         if !self.document.put(known.place, item) {
             return false;
@@ -210,7 +207,7 @@ impl<'a> Decoder<'a, '_> {
         true
     }
 
-    pub(super) fn id_name(&mut self, field: Field<'a>, kind: Kind, enriched: Option<&'a [u8]>) -> Option<TextItem> {
+    pub(super) fn id_name(&mut self, field: &Field<'a>, kind: Kind, enriched: Option<&'a [u8]>) -> Option<Text> {
         match kind {
             Kind::Uid => self.name_of(field.value, enriched, NameKind::User),
             Kind::Gid => self.name_of(field.value, enriched, NameKind::Group),
@@ -218,7 +215,7 @@ impl<'a> Decoder<'a, '_> {
         }
     }
 
-    fn keys(&mut self, field: Field<'a>, at: Place) -> bool {
+    fn keys(&mut self, field: &Field<'a>, at: Place) -> bool {
         if self.document.has(at) {
             return false;
         }
@@ -231,14 +228,13 @@ impl<'a> Decoder<'a, '_> {
         hex::decode(field.value, &mut keys);
         // Every key is followed by the separator when there are several.
         for key in keys.strip_suffix(b"\x01").unwrap_or(&keys).split(|&b| b == 1) {
-            let text = self.document.keep(key);
-            let item = self.document.item(&self.event.bytes, text);
+            let item = self.document.keep(key);
             self.document.push(at, Some(item));
         }
         true
     }
 
-    fn number(&mut self, field: Field<'a>, at: Place) -> bool {
+    fn number(&mut self, field: &Field<'a>, at: Place) -> bool {
         match decimal(field.value, i64::MAX as u64) {
             // The number has to give the same text again: no leading zeros.
             Some(number) if field.value.len() == 1 || field.value[0] != b'0' => {
@@ -248,7 +244,7 @@ impl<'a> Decoder<'a, '_> {
         }
     }
 
-    fn result(&mut self, field: Field<'a>, at: Place) -> bool {
+    fn result(&mut self, field: &Field<'a>, at: Place) -> bool {
         if let Some(word) = result_word(field.value) {
             return self.document.put_static(at, word);
         }
@@ -256,7 +252,7 @@ impl<'a> Decoder<'a, '_> {
         self.document.put(at, item)
     }
 
-    fn context(&mut self, field: Field<'a>) -> bool {
+    fn context(&mut self, field: &Field<'a>) -> bool {
         if self.document.has(place::USER_SELINUX_USER) || self.document.has(place::AUDITD_DATA_SUBJ) {
             return false;
         }
@@ -279,7 +275,7 @@ impl<'a> Decoder<'a, '_> {
         true
     }
 
-    fn saddr(&mut self, field: Field<'a>) -> bool {
+    fn saddr(&mut self, field: &Field<'a>) -> bool {
         if self.document.has(place::AUDITD_DATA_SOCKET_FAMILY) || self.document.has(place::AUDITD_DATA_SOCKET_SADDR) {
             return false;
         }
@@ -313,8 +309,7 @@ impl<'a> Decoder<'a, '_> {
                 if shown[0] == 0 {
                     shown[0] = b'@';
                 }
-                let text = self.document.keep(&shown);
-                let item = self.document.item(&self.event.bytes, text);
+                let item = self.document.keep(&shown);
                 self.document.put(place::AUDITD_DATA_SOCKET_PATH, item);
             }
             Address::V4 { ip, port } => self.internet(&ip.to_string(), *port),
@@ -330,42 +325,5 @@ impl<'a> Decoder<'a, '_> {
     fn internet(&mut self, ip: &str, port: u16) {
         self.document.put_made(place::AUDITD_DATA_SOCKET_ADDR, ip.as_bytes());
         self.document.put_made(place::AUDITD_DATA_SOCKET_PORT, port.to_string().as_bytes());
-    }
-
-    /// One value of a PATH record.
-    pub(super) fn path_value(&mut self, field: Field<'a>, index: usize, path: &mut PathObject) {
-        let kind = path_fields()[index].kind;
-        let is_id = matches!(kind, Kind::Uid | Kind::Gid);
-        let enriched = if is_id { self.take_enriched(field.name) } else { None };
-        let key = |suffix| PathKey { index: index as u8, suffix };
-        if is_unset_text(field) || is_id && is_unset_id(field.value) {
-            self.mark_unset(field.name);
-            return;
-        }
-        if kind == Kind::Context {
-            if let Some(parts) = context::parse(field.value) {
-                for (suffix, part) in [
-                    (Suffix::User, Some(parts.user)),
-                    (Suffix::Role, Some(parts.role)),
-                    (Suffix::Domain, Some(parts.domain)),
-                    (Suffix::Level, parts.level),
-                    (Suffix::Category, parts.category),
-                ] {
-                    path.entries.extend(part.map(|part| (key(suffix), self.raw_item(part))));
-                }
-                return;
-            }
-        }
-        if field.name == b"item" {
-            self.highest_item = self.highest_item.max(decimal(field.value, u64::from(u32::MAX)));
-        }
-        let item = self.readable(field.value, field.form, kind);
-        path.entries.push((key(Suffix::None), item));
-        path.entries.extend(self.id_name(field, kind, enriched).map(|name| (key(Suffix::Name), name)));
-        if let Kind::Values(_) = kind {
-            let mut words = Vec::new();
-            self.field_words(kind, field.value, &mut words);
-            path.entries.extend(self.joined(&words).map(|text| (key(Suffix::Decoded), text)));
-        }
     }
 }

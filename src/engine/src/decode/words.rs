@@ -5,7 +5,7 @@ use pyaudit_knowledge::{
 };
 
 use super::{hex, Decoder};
-use crate::document::{Text, TextItem};
+use crate::document::Text;
 use crate::header::decimal;
 use crate::names::{Found, NameKind};
 
@@ -14,11 +14,6 @@ const DECODED: [Place; 4] =
     [place::AUDITD_DECODED_A0, place::AUDITD_DECODED_A1, place::AUDITD_DECODED_A2, place::AUDITD_DECODED_A3];
 /// (uid_t)-1: leave the id as it is.
 const UNSET: u64 = 0xffff_ffff;
-
-/// A constant as an item of a list.
-pub(super) fn word(text: &'static str) -> TextItem {
-    TextItem { text: Text::Static(text), lossy: false }
-}
 
 /// A number as a field of this base writes it.
 pub(super) fn parse(base: Base, text: &[u8]) -> Option<u64> {
@@ -38,7 +33,7 @@ pub(super) fn parse(base: Base, text: &[u8]) -> Option<u64> {
 }
 
 impl Decoder<'_, '_> {
-    fn family(&self) -> usize {
+    pub(super) fn family(&self) -> usize {
         self.arch.map_or(0, |arch| arch.family)
     }
 
@@ -48,7 +43,7 @@ impl Decoder<'_, '_> {
     }
 
     /// What a field's value means, appended to `words`; nothing where that is not known.
-    pub(super) fn field_words(&mut self, kind: Kind, value: &[u8], words: &mut Vec<TextItem>) {
+    pub(super) fn field_words(&mut self, kind: Kind, value: &[u8], words: &mut Vec<Text>) {
         match kind {
             Kind::Values(values) => {
                 if let Some(number) = parse(values.base, value) {
@@ -65,8 +60,10 @@ impl Decoder<'_, '_> {
         }
     }
 
-    fn value_words(&mut self, values: &Values, number: u64, words: &mut Vec<TextItem>) {
-        if let Some(left) = values.names(self.family(), number, |name| words.push(word(name))) {
+    fn value_words(&mut self, values: &Values, number: u64, words: &mut Vec<Text>) {
+        let family = self.family();
+        let document = &mut *self.document;
+        if let Some(left) = values.names(family, number, |name| words.push(document.word(name))) {
             if left != 0 {
                 let item = self.made(format!("{left:#x}").as_bytes());
                 words.push(item);
@@ -75,20 +72,20 @@ impl Decoder<'_, '_> {
     }
 
     /// Text that is made here, and is UTF-8.
-    pub(super) fn made(&mut self, text: &[u8]) -> TextItem {
-        TextItem { text: self.document.keep(text), lossy: false }
+    pub(super) fn made(&mut self, text: &[u8]) -> Text {
+        self.document.made(text)
     }
 
-    fn mode_words(&mut self, mode: u64, words: &mut Vec<TextItem>) {
+    fn mode_words(&mut self, mode: u64, words: &mut Vec<Text>) {
         if let Some((_, name, _)) = FILE_TYPES.iter().find(|(bits, ..)| *bits == mode & FILE_TYPE_MASK) {
-            words.push(word(name));
+            words.push(self.document.word(name));
         }
         let permissions = self.made(format!("{:04o}", mode & PERMISSIONS_MASK).as_bytes());
         words.push(permissions);
     }
 
     /// Keys by name in angle brackets, what else was typed as it is.
-    fn keystrokes(&mut self, value: &[u8], words: &mut Vec<TextItem>) {
+    fn keystrokes(&mut self, value: &[u8], words: &mut Vec<Text>) {
         let mut typed = Vec::new();
         hex::decode(value, &mut typed);
         let (mut at, mut plain) = (0, 0);
@@ -113,24 +110,24 @@ impl Decoder<'_, '_> {
         self.typed(&typed[plain..], words);
     }
 
-    fn typed(&mut self, bytes: &[u8], words: &mut Vec<TextItem>) {
+    fn typed(&mut self, bytes: &[u8], words: &mut Vec<Text>) {
         if !bytes.is_empty() {
             let text = self.document.keep(bytes);
-            words.push(self.document.item(&self.event.bytes, text));
+            words.push(text);
         }
     }
 
     /// Says what the arguments of the event's syscall mean.
     pub(super) fn call_arguments(&mut self, call: &'static Syscall) {
         let raw = [place::AUDITD_DATA_A0, place::AUDITD_DATA_A1, place::AUDITD_DATA_A2, place::AUDITD_DATA_A3]
-            .map(|at| hex::number(self.document.text_at(&self.event.bytes, at)?));
+            .map(|at| hex::number(self.document.text_at(at)?));
         let mut words = std::mem::take(&mut self.words);
         for with_condition in [false, true] {
             for argument in call.arguments.iter().filter(|argument| argument.when.is_some() == with_condition) {
                 let at = DECODED[usize::from(argument.index)];
                 let holds = |(index, names): &(u8, &[&str])| {
                     let list = self.document.list(DECODED[usize::from(*index)]);
-                    list.iter().flatten().any(|item| is_one_of(*item, names))
+                    list.iter().flatten().any(|item| self.document.is_one_of(*item, names))
                 };
                 if self.document.has(at) || !argument.when.as_ref().is_none_or(holds) || !argument.on.holds(self.arch) {
                     continue;
@@ -146,13 +143,13 @@ impl Decoder<'_, '_> {
     }
 
     /// What the arguments of a SOCKETCALL record mean: those of the call that socketcall() was told to make.
-    pub(super) fn nested_arguments(&mut self, call: &'static Syscall, raw: [Option<u64>; 4]) -> [Option<TextItem>; 4] {
-        let mut lists: [Vec<TextItem>; 4] = [const { Vec::new() }; 4];
+    pub(super) fn nested_arguments(&mut self, call: &'static Syscall, raw: [Option<u64>; 4]) -> [Option<Text>; 4] {
+        let mut lists: [Vec<Text>; 4] = [const { Vec::new() }; 4];
         for with_condition in [false, true] {
             for argument in call.arguments.iter().filter(|argument| argument.when.is_some() == with_condition) {
                 let at = usize::from(argument.index);
                 let holds = |(index, names): &(u8, &[&str])| {
-                    lists[usize::from(*index)].iter().any(|item| is_one_of(*item, names))
+                    lists[usize::from(*index)].iter().any(|item| self.document.is_one_of(*item, names))
                 };
                 let Some(number) = raw[at].filter(|_| lists[at].is_empty()) else { continue };
                 if argument.when.as_ref().is_none_or(holds) {
@@ -165,7 +162,7 @@ impl Decoder<'_, '_> {
         lists.map(|words| self.joined(&words))
     }
 
-    fn argument_words(&mut self, call: &Syscall, argument: &Argument, number: u64, words: &mut Vec<TextItem>) {
+    fn argument_words(&mut self, call: &Syscall, argument: &Argument, number: u64, words: &mut Vec<Text>) {
         match argument.kind {
             Kind::Values(values) | Kind::Name(values) => self.value_words(values, number, words),
             Kind::Mode => self.mode_words(number, words),
@@ -181,12 +178,12 @@ impl Decoder<'_, '_> {
     }
 
     /// A user or group by name, else by number.
-    fn id_word(&mut self, call: &Syscall, number: u64, kind: NameKind, words: &mut Vec<TextItem>) {
+    fn id_word(&mut self, call: &Syscall, number: u64, kind: NameKind, words: &mut Vec<Text>) {
         let has_16_bits = self.arch.is_some_and(|arch| arch.has_16_bit_ids(call.name));
         let mask = if has_16_bits { UNSET >> 16 } else { UNSET };
         let id = number & mask;
         if id == mask {
-            words.push(word("unset"));
+            words.push(self.document.word("unset"));
             return;
         }
         let item = self.asked_name(id as u32, kind);
@@ -195,15 +192,12 @@ impl Decoder<'_, '_> {
     }
 
     /// The name of a user or group, if it was asked for and is known; the event may wait for it.
-    pub(super) fn asked_name(&mut self, id: u32, kind: NameKind) -> Option<TextItem> {
+    pub(super) fn asked_name(&mut self, id: u32, kind: NameKind) -> Option<Text> {
         if !self.setting.ask_names || self.setting.origin.foreign.is_some() {
             return None;
         }
         match self.names.find(kind, id) {
-            Found::Name(name) => {
-                let text = self.document.keep(name.as_bytes());
-                Some(TextItem { text, lossy: false })
-            }
+            Found::Name(name) => Some(self.document.made(name.as_bytes())),
             Found::None => None,
             Found::Wait => {
                 self.missing.push((kind, id));
@@ -213,38 +207,24 @@ impl Decoder<'_, '_> {
     }
 
     /// Words as one text, where a list has no place.
-    pub(super) fn joined(&mut self, words: &[TextItem]) -> Option<TextItem> {
+    pub(super) fn joined(&mut self, words: &[Text]) -> Option<Text> {
         if words.is_empty() {
             return None;
         }
-        let start = self.document.scratch.len();
+        let start = self.document.pool.len();
         for (i, item) in words.iter().enumerate() {
             if i > 0 {
-                self.document.scratch.push(b'|');
+                self.document.pool.push(b'|');
             }
             self.append(*item);
         }
-        let text = self.document.kept_since(start);
-        Some(self.document.item(&self.event.bytes, text))
+        Some(self.document.kept_since(start))
     }
 
     /// Appends the bytes of a text to what is being made.
-    pub(super) fn append(&mut self, item: TextItem) {
-        match item.text {
-            Text::Scratch { at, length } => {
-                self.document.scratch.extend_from_within(at as usize..(at + length) as usize);
-            }
-            Text::Raw { at, length } => {
-                let bytes = &self.event.bytes[at as usize..(at + length) as usize];
-                self.document.scratch.extend_from_slice(bytes);
-            }
-            Text::Static(text) => self.document.scratch.extend_from_slice(text.as_bytes()),
-        }
+    pub(super) fn append(&mut self, item: Text) {
+        self.document.append(item);
     }
-}
-
-fn is_one_of(item: TextItem, names: &[&str]) -> bool {
-    matches!(item.text, Text::Static(text) if names.contains(&text))
 }
 
 #[cfg(test)]

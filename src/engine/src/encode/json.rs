@@ -1,65 +1,76 @@
 //! JSON text (RFC 8259), one document after the other, each ended by a newline.
+//!
+//! Every member and every item is written with a comma before it; the first one's is overwritten by the bracket that
+//! opens what it stands in, once that is closed.
 
-use std::io::Write as _;
-
-use pyaudit_knowledge::Node;
+use pyaudit_knowledge::Key;
 
 use super::Encoding;
-use crate::digits;
+use crate::digits::Digits;
+use crate::out::Out;
 
 #[derive(Debug)]
 pub struct Json<'a> {
-    out: &'a mut Vec<u8>,
-    comma: bool,
+    out: &'a mut Out,
 }
 
 impl<'a> Json<'a> {
-    pub fn new(out: &'a mut Vec<u8>) -> Self {
-        Self { out, comma: false }
-    }
-
-    fn separate(&mut self) {
-        if self.comma {
-            self.out.push(b',');
-        }
-        self.comma = true;
+    pub fn new(out: &'a mut Out) -> Self {
+        Self { out }
     }
 
     fn escaped(&mut self, bytes: &[u8]) {
         let mut clean = 0;
         while let Some(at) = special(&bytes[clean..]) {
             let at = clean + at;
-            self.out.extend_from_slice(&bytes[clean..at]);
+            self.out.bytes(&bytes[clean..at]);
             clean = at + 1;
             match bytes[at] {
-                b'"' => self.out.extend_from_slice(b"\\\""),
-                b'\\' => self.out.extend_from_slice(b"\\\\"),
-                b'\n' => self.out.extend_from_slice(b"\\n"),
-                b'\r' => self.out.extend_from_slice(b"\\r"),
-                b'\t' => self.out.extend_from_slice(b"\\t"),
-                byte => write!(self.out, "\\u{byte:04x}").expect("writing to a Vec cannot fail"),
+                b'"' => self.out.bytes(b"\\\""),
+                b'\\' => self.out.bytes(b"\\\\"),
+                b'\n' => self.out.bytes(b"\\n"),
+                b'\r' => self.out.bytes(b"\\r"),
+                b'\t' => self.out.bytes(b"\\t"),
+                byte => {
+                    let digit = |half: u8| b"0123456789abcdef"[usize::from(half & 15)];
+                    self.out.bytes(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte)]);
+                }
             }
         }
-        self.out.extend_from_slice(&bytes[clean..]);
+        self.out.bytes(&bytes[clean..]);
     }
+
+    fn close(&mut self, start: usize, open: u8, close: u8) {
+        if self.out.len() == start {
+            self.out.byte(open);
+        } else {
+            self.out.set(start, open);
+        }
+        self.out.byte(close);
+    }
+}
+
+const ONES: u64 = u64::MAX / 255;
+const HIGH: u64 = ONES << 7;
+
+/// Marks the bytes of a word that have to be escaped. A borrow can mark bytes above the first that is marked, never the
+/// first itself.
+fn marks(word: u64) -> u64 {
+    let below_space = word.wrapping_sub(ONES * 0x20) & !word;
+    let equals = |byte: u8| {
+        let differs = word ^ (ONES * u64::from(byte));
+        differs.wrapping_sub(ONES) & !differs
+    };
+    (below_space | equals(b'"') | equals(b'\\')) & HIGH
 }
 
 /// The first byte that has to be escaped: a control character, a quote, a backslash. Eight bytes at a time.
 fn special(bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    let below_space = |word: u64| word.wrapping_sub(ONES * 0x20) & !word;
-    let equals = |word: u64, byte: u8| {
-        let differs = word ^ (ONES * u64::from(byte));
-        differs.wrapping_sub(ONES) & !differs
-    };
     let mut words = bytes.chunks_exact(8);
     let mut at = 0;
     for word in &mut words {
-        let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
-        let found = (below_space(word) | equals(word, b'"') | equals(word, b'\\')) & HIGH;
+        let found = marks(u64::from_le_bytes(word.try_into().unwrap_or_default()));
         if found != 0 {
-            // A borrow can mark bytes above the first that is marked, never the first itself.
             return Some(at + found.trailing_zeros() as usize / 8);
         }
         at += 8;
@@ -68,61 +79,94 @@ fn special(bytes: &[u8]) -> Option<usize> {
     words.remainder().iter().position(is_special).map(|rest| at + rest)
 }
 
+/// Whether the first `length` bytes of a block have nothing to escape.
+fn is_plain(block: &[u8; 16], length: usize) -> bool {
+    let word = |at: usize| u64::from_le_bytes(*block[at..].first_chunk().expect("the block has two words"));
+    // Only the first mark is exact: what a mark within the text follows from is within the text as well.
+    let (first, second) = (marks(word(0)), marks(word(8)));
+    let count = |length: usize| if length >= 8 { u64::MAX } else { !(u64::MAX << (8 * length)) };
+    (first & count(length)) | (second & count(length.saturating_sub(8))) == 0
+}
+
 impl Encoding for Json<'_> {
-    fn map(&mut self, _keys: usize) {
-        self.separate();
-        self.out.push(b'{');
-        self.comma = false;
+    const NUMBER: usize = 0;
+
+    fn written(&mut self, bytes: &[u8]) {
+        self.out.bytes(bytes);
     }
 
-    fn end_map(&mut self) {
-        self.out.push(b'}');
-        self.comma = true;
+    fn map(&mut self, _keys: usize) -> usize {
+        self.out.len()
     }
 
-    fn list(&mut self, _items: usize) {
-        self.separate();
-        self.out.push(b'[');
-        self.comma = false;
+    fn end_map(&mut self, start: usize) {
+        self.close(start, b'{', b'}');
     }
 
-    fn end_list(&mut self) {
-        self.out.push(b']');
-        self.comma = true;
+    fn list(&mut self, _items: usize) -> usize {
+        self.out.len()
+    }
+
+    fn item(&mut self) {
+        self.out.byte(b',');
+    }
+
+    fn end_list(&mut self, start: usize) {
+        self.close(start, b'[', b']');
+    }
+
+    #[inline]
+    fn known_key(&mut self, key: &Key) {
+        self.out.key(&key.json);
     }
 
     fn key(&mut self, name: &str, suffix: &str) {
-        self.out.reserve(name.len() + suffix.len() + 4);
-        self.separate();
-        self.out.push(b'"');
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(suffix.as_bytes());
-        self.out.extend_from_slice(b"\":");
-        self.comma = false;
+        self.out.bytes(b",\"");
+        self.out.bytes(name.as_bytes());
+        self.out.bytes(suffix.as_bytes());
+        self.out.bytes(b"\":");
     }
 
-    fn place(&mut self, node: &Node) {
-        self.separate();
-        self.out.extend_from_slice(node.json.as_bytes());
-        self.comma = false;
+    #[inline]
+    fn short_member(&mut self, key: &Key, block: &[u8; 16], length: usize) {
+        if is_plain(block, length) {
+            self.out.key_and_text(&key.json, b"\"", block, length, b"\"");
+        } else {
+            self.out.key(&key.json);
+            self.text(&block[..length]);
+        }
+    }
+
+    #[inline]
+    fn part(&mut self, begun: &[u8], length: usize) {
+        if length <= 16 {
+            if let Some(block) = begun.first_chunk::<16>() {
+                if is_plain(block, length) {
+                    self.out.byte(b'"');
+                    self.out.block(block, length);
+                    self.out.byte(b'"');
+                    return;
+                }
+            }
+        }
+        self.text(&begun[..length]);
     }
 
     fn text(&mut self, text: &[u8]) {
-        self.out.reserve(text.len() + 3);
-        self.separate();
-        self.out.push(b'"');
+        self.out.byte(b'"');
         self.escaped(text);
-        self.out.push(b'"');
+        self.out.byte(b'"');
     }
 
     fn number(&mut self, number: i64) {
-        self.separate();
-        digits::push_signed(self.out, number);
+        if number < 0 {
+            self.out.byte(b'-');
+        }
+        self.out.bytes(Digits::of(number.unsigned_abs(), 1).text());
     }
 
     fn null(&mut self) {
-        self.separate();
-        self.out.extend_from_slice(b"null");
+        self.out.bytes(b"null");
     }
 }
 
@@ -147,20 +191,40 @@ mod tests {
     }
 
     #[test]
+    fn a_short_part_is_plain_whatever_follows_it() {
+        for length in 0..=16 {
+            for at in 0..16 {
+                for byte in [0, 0x1f, b'"', b'\\', b' ', 0x7f, 0xff] {
+                    let mut block = [b'a'; 16];
+                    block[at] = byte;
+                    let plain = at >= length || !matches!(byte, 0 | 0x1f | b'"' | b'\\');
+                    assert_eq!(is_plain(&block, length), plain, "{byte} at {at} of {length}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn separators_and_escapes() {
-        let mut out = Vec::new();
+        let mut out = Out::default();
         let mut json = Json::new(&mut out);
-        json.map(2);
+        let outer = json.map(2);
         json.key("a", "_bytes");
-        json.list(3);
+        let list = json.list(3);
+        json.item();
         json.text("q\"\\\n\u{1b}é".as_bytes());
+        json.item();
         json.null();
+        json.item();
         json.number(-5);
-        json.end_list();
+        json.end_list(list);
         json.key("b", "");
-        json.map(0);
-        json.end_map();
-        json.end_map();
-        assert_eq!(String::from_utf8(out).unwrap(), "{\"a_bytes\":[\"q\\\"\\\\\\n\\u001bé\",null,-5],\"b\":{}}");
+        let inner = json.map(0);
+        json.end_map(inner);
+        json.end_map(outer);
+        assert_eq!(
+            std::str::from_utf8(out.written()).unwrap(),
+            "{\"a_bytes\":[\"q\\\"\\\\\\n\\u001bé\",null,-5],\"b\":{}}"
+        );
     }
 }

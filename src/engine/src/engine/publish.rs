@@ -1,5 +1,7 @@
 //! Events that are ready become frames: decoded, judged by the rules, encoded. And documents of our own.
 
+use std::borrow::Cow;
+
 use pyaudit_knowledge::{place, Action};
 
 use super::{Inner, Ready};
@@ -11,6 +13,7 @@ use crate::gaps::Gap;
 use crate::lines::Line;
 use crate::names::NameKind;
 use crate::options::Options;
+use crate::out::Out;
 use crate::rules::Verdict;
 
 /// Own documents are `pipeline_error`s; nobody files them under a category.
@@ -60,8 +63,8 @@ impl Inner {
             fields: &self.fields,
             sockets: &self.sockets,
         };
-        self.document.clear();
-        decode(&ready.event, &setting, &mut self.names, &mut self.document)
+        self.document.clear(&ready.event.bytes);
+        decode(&ready.event, &setting, &mut self.names, &mut self.document, &mut self.workspace)
     }
 
     /// Publishes one event, unless it should wait for names, which are given back.
@@ -73,10 +76,10 @@ impl Inner {
         let event = &ready.event;
         if let Some(call) = decoded.call {
             let key = event.key;
-            self.sockets.observe(call, key.node, key.time_ms, &self.document, &event.bytes);
+            self.sockets.observe(call, key.node, key.time_ms, &self.document);
         }
         let records = event.records.len() as u32;
-        let (routes, said) = match self.rules.judge(&self.document, &event.bytes) {
+        let (routes, said) = match self.rules.judge(&self.document) {
             Verdict::Publish { routes, keep } => (routes, keep),
             Verdict::Drop => {
                 self.stats.events_filtered += 1;
@@ -90,7 +93,7 @@ impl Inner {
         let action = decoded.action;
         let category = action.and_then(|action| action.categories.first()).copied().unwrap_or("process");
         let keep = said.unwrap_or_else(|| action.is_some_and(Action::keep));
-        write_frame(&self.document, &event.bytes, frames, category, event.key.time_ms, keep, records, routes);
+        write_frame(&self.document, &mut self.out, frames, category, event.key.time_ms, keep, records, routes);
         Vec::new()
     }
 
@@ -106,10 +109,10 @@ impl Inner {
         let id = self.own_id(options);
         // The line has no time that could be believed; the newest record's is the closest there is.
         let time_ms = self.newest_ms.unwrap_or(options.process_start_ms);
-        self.document.clear();
+        self.document.clear(line.bytes);
         own::unparsed(&mut self.document, local(options), &id, time_ms, line, error);
         let routes = self.rules.everywhere();
-        write_frame(&self.document, line.bytes, frames, OWN_CATEGORY, time_ms, false, 1, routes);
+        write_frame(&self.document, &mut self.out, frames, OWN_CATEGORY, time_ms, false, 1, routes);
     }
 
     pub(super) fn gap(&mut self, gap: &Gap, node_index: usize, options: &Options, frames: &mut Frames) {
@@ -119,11 +122,11 @@ impl Inner {
         let id = self.own_id(options);
         let node = self.nodes.get(node_index);
         let foreign = (!node.is_local()).then_some(&node.name[..]);
-        self.document.clear();
+        self.document.clear(b"");
         own::gap(&mut self.document, Origin { foreign, ..local(options) }, &id, gap);
         let routes = self.rules.everywhere();
         // That something was lost outlives what else is to be told.
-        write_frame(&self.document, b"", frames, OWN_CATEGORY, gap.after_ms, true, 0, routes);
+        write_frame(&self.document, &mut self.out, frames, OWN_CATEGORY, gap.after_ms, true, 0, routes);
     }
 
     /// Publishes gaps that nobody will fill any more.
@@ -143,10 +146,15 @@ fn local(options: &Options) -> Origin<'_> {
     Origin { host: &options.host, foreign: None, include_raw: options.include_raw }
 }
 
+/// Bytes as text; nearly all of them are.
+fn readable(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
 #[allow(clippy::too_many_arguments)]
 fn write_frame(
     document: &Document,
-    raw: &[u8],
+    out: &mut Out,
     frames: &mut Frames,
     category: &'static str,
     time_ms: i64,
@@ -154,14 +162,18 @@ fn write_frame(
     records: u32,
     routes: u64,
 ) {
-    if let Some(out) = frames.json_out() {
-        encode::document(document, raw, &mut Json::new(out));
-        out.push(b'\n');
+    if let Some(to) = frames.json_out() {
+        out.clear();
+        encode::document(document, &mut Json::new(out));
+        out.byte(b'\n');
+        to.extend_from_slice(out.written());
     }
-    if let Some(out) = frames.msgpack_out() {
-        encode::document(document, raw, &mut Msgpack::new(out));
+    if let Some(to) = frames.msgpack_out() {
+        out.clear();
+        encode::document(document, &mut Msgpack::new(out));
+        to.extend_from_slice(out.written());
     }
-    let text = |at| document.text_at(raw, at).map(String::from_utf8_lossy);
+    let text = |at| document.text_at(at).map(readable);
     let id = text(place::EVENT_ID).unwrap_or_default();
     let host = text(place::HOST_NAME).unwrap_or_default();
     let session = text(place::AUDITD_SESSION);
