@@ -113,6 +113,9 @@ class Frames:
     def count_for(self, sink: int) -> int:
         """How many frames are routed to the sink with this index."""
 
+    def heads(self) -> Frames:
+        """The same frames without their documents."""
+
     @property
     def size(self) -> int:
         """Bytes of memory it takes, about."""

@@ -246,7 +246,9 @@ class Engine:
         self._streak.pop(name, None)
         self._now = self._raw.stats()
         if name != "wants" or result:
-            self._calls.append(_Call(name, arguments, result))
+            # Of frames only the ids are of use in a replay; the documents' memory is of use to the next ones.
+            kept = cast("Frames", result).heads() if name in _GIVE_FRAMES else result
+            self._calls.append(_Call(name, arguments, kept))
         if arguments and isinstance(arguments[0], bytes):
             self._call_bytes += len(arguments[0])
         if self._call_bytes > REPLAY_BYTES or len(self._calls) > REPLAY_CALLS:

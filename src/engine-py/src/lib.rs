@@ -167,6 +167,10 @@ impl Frames {
         Ok(self.frames.count_for(sink))
     }
 
+    fn heads(&self) -> Self {
+        Self { frames: Arc::new(self.frames.heads()) }
+    }
+
     #[getter]
     fn size(&self) -> usize {
         self.frames.size()

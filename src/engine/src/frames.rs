@@ -217,6 +217,13 @@ impl Frames {
         Self::gathered(parts.iter().map(|&(batch, _)| batch), parts.iter().copied())
     }
 
+    /// The same frames without their documents.
+    #[must_use]
+    pub fn heads(&self) -> Self {
+        let heads = self.heads.iter().map(|head| Head { json_end: 0, msgpack_end: 0, ..*head }).collect();
+        Self { heads, text: self.text.clone(), json: None, msgpack: None }
+    }
+
     /// The frames from a sequence on.
     #[must_use]
     pub fn since(&self, sequence: u64) -> Self {
@@ -326,6 +333,16 @@ mod tests {
         assert_eq!(frames.get(1).unwrap().json, Some(&b"{b}"[..]));
         assert_eq!(frames.get(1).unwrap().msgpack, Some(&b"b"[..]));
         assert!(frames.get(2).is_none());
+    }
+
+    #[test]
+    fn heads_say_all_but_the_documents() {
+        let (frames, heads) = (batch(), batch().heads());
+        assert_eq!(heads.len(), 2);
+        let plain = |frame: Frame<'_>| format!("{:?}", Frame { json: None, msgpack: None, ..frame });
+        for index in 0..2 {
+            assert_eq!(heads.get(index).map(|frame| format!("{frame:?}")), frames.get(index).map(plain));
+        }
     }
 
     #[test]
