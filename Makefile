@@ -73,7 +73,8 @@ lint: dev ## every static check
 	$(BIN)/python src/knowledge/index_template.py --check
 	$(BIN)/python man/build.py --check
 	cd src && cargo fmt --check
-	cd src && cargo clippy --locked --all-targets -- -D warnings
+	cd src && cargo clippy --locked --all-targets --features pyaudit-engine/stages -- -D warnings
+	cd bench/stages && cargo fmt --check && cargo clippy --locked --all-targets -- -D warnings
 
 .PHONY: test-tools
 test-tools: $(VENV)/.dev # libauparse is what our reading is compared with, with users of our own: libraries, nothing is started
@@ -147,6 +148,11 @@ demo: dev ## a real log through the plugin, seen at the other end
 bench: dev ## cost per event beside laurel and auparse, in one run
 	-$(BIN)/python -m bench.fetch_peers
 	$(BIN)/python -m bench.figure
+
+.PHONY: bench-stages
+bench-stages: dev ## what each stage of the engine costs, in bytes of the log a second
+	mkdir -p bench/out && $(BIN)/python -m bench.corpus --size 40 bench/out/stages.log
+	cd bench/stages && AUDIT_LOG=$(abspath bench/out/stages.log) cargo bench --locked
 
 .PHONY: man
 man: $(VENV)/.dev ## the manual pages, from man/*.rst and the comments of plugin/audisp-pyaudit.toml

@@ -111,9 +111,10 @@ fn is_daemon(number: u16) -> bool {
 
 fn announces_contexts(body: &[u8]) -> bool {
     let own = &body[..memchr::memchr(0x1d, body).unwrap_or(body.len())];
-    [&b"subj=? "[..], b"obj=? "].iter().any(|mark| memchr::memmem::find(own, mark).is_some())
-        || own.ends_with(b"subj=?")
-        || own.ends_with(b"obj=?")
+    memchr::memchr_iter(b'?', own).any(|at| {
+        let (before, after) = (&own[..at], &own[at + 1..]);
+        matches!(after.first(), None | Some(b' ')) && (before.ends_with(b"subj=") || before.ends_with(b"obj="))
+    })
 }
 
 /// What became of a record.

@@ -31,6 +31,8 @@ mod packed;
 mod recent;
 mod rules;
 mod sockets;
+#[cfg(feature = "stages")]
+pub mod stages;
 mod state;
 mod stats;
 mod time;
