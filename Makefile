@@ -99,7 +99,8 @@ test-tools: $(VENV)/.dev # libauparse is what our reading is compared with, with
 
 .PHONY: test
 test: dev test-tools ## everything that is tested; installs what the tests need
-	cd src && cargo test --locked --quiet
+	cd src && cargo test --locked --quiet --features pyaudit-engine/stages
+	cd bench/stages && cargo test --locked --quiet --lib
 	$(BIN)/pytest
 
 .PHONY: package-tools
