@@ -19,7 +19,7 @@ EXIT_END_OF_INPUT = 0
 EXIT_USAGE = 2
 EXIT_BUG = 70
 
-# The allocator gives memory back to the kernel, which has to clear it anew, whenever more is free than twice the largest
+# The allocator gives memory back to the kernel, which has to clear it anew, when more is free than twice the largest
 # block that it ever mapped by itself. What a block of records becomes is a megabyte, freed and wanted again each time:
 # without this, 200 MiB of records cost 110,000 page faults, a third of all processor time; with it 12,000.
 _KEPT_BYTES = 2 << 20
