@@ -52,8 +52,8 @@ wheels: wheel sdist ## all that a release has on PyPI: x86_64, aarch64, and the 
 	for arch in x86_64 aarch64; do [ "$$arch" = "$$(uname -m)" ] || VIRTUAL_ENV=$(abspath $(VENV)) packaging/wheel/build $$arch; done
 
 .PHONY: deb
-deb: | tools ## the package for Debian and its relatives, in build/deb
-	packaging/deb/build
+deb: | tools ## the package for Debian and its relatives, in build/deb (ARCH=arm64 for that machine)
+	packaging/deb/build $(ARCH)
 
 .PHONY: rpm
 rpm: $(VENV)/.package-tools | tools ## the package for EL and its relatives, in build/rpm (ARCH=aarch64 for that machine)

@@ -10,22 +10,24 @@ import subprocess
 from pathlib import Path
 
 TREE = Path(__file__).parents[2]
+ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
 BUILD = TREE / "packaging" / "deb" / "build"
 PLUGIN_CONF = "etc/audit/plugins.d/audisp-pyaudit.conf"
 TOML = "etc/audisp-pyaudit/audisp-pyaudit.toml"
 
 
-def build(folder: Path, target: Path | None = None) -> Path:
+def build(folder: Path, arch: str = ARCH, target: Path | None = None) -> Path:
     """Build the package from a source tarball, as `make deb` does.
 
     Args:
         folder: where.
+        arch: the machine it is for, as Debian calls it.
         target: where cargo keeps what it has compiled; None for where it always is.
     """
     environment = {**os.environ, **({"CARGO_TARGET_DIR": str(target)} if target else {})}
-    done = subprocess.run([BUILD, folder], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run([BUILD, arch, folder], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    (deb,) = folder.glob("audisp-pyaudit_*.deb")  # not the one with symbols for a debugger
+    (deb,) = folder.glob(f"audisp-pyaudit_*_{arch}.deb")  # not the one with symbols for a debugger
     return deb
 
 
