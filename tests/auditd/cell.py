@@ -16,13 +16,11 @@ from typing import Any
 
 from audisp_pyaudit.status_file import ledger_of, read
 from tests.auditd.arrived import Arrived, arrived
-from tests.auditd.daemon import HERE, KERNEL, Auditd, Stopped, plugin_conf
-from tests.auditd.feed import Feed
-from tests.auditd.kernel import Kernel
+from tests.auditd.daemon import HERE, Auditd, Stopped, plugin_conf
 from tests.auditd.namespace import NOBODY, Namespace
 from tests.auditd.packages import Unpacked
 from tests.auditd.relay import Relay
-from tests.auditd.syslog import SystemLog
+from tests.auditd.surroundings import Surroundings
 from tests.drills.drill import HOST_ID
 from tests.kafka.broker import Broker
 from tests.status import are_of_the_ledger, numbers_in
@@ -84,20 +82,14 @@ class Cell:
         self.config = config
         self.log_format = settings.get("log_format", "ENRICHED")
         self.configure(config)
-        with contextlib.ExitStack() as stack:
-            self.space = Namespace({HERE: folder, **(_with_user(folder) if users else {})}, rootless=rootless)
-            stack.callback(self.space.close)
-            (said,) = self.space.ask("log")
-            self.log = SystemLog(said)
-            stack.callback(self.log.close)
-            (listening,) = self.space.ask("listen_unix", path=KERNEL)
-            self.kernel = Kernel(listening)
-            self.feed = Feed(self.kernel)
-            if broker is not None:
-                (listening,) = self.space.ask("listen", port=int(broker.bootstrap.rpartition(":")[2]))
-                self.relay = Relay(listening, broker.bootstrap)
-                stack.callback(self.relay.close)
-            self._stack = stack.pop_all()
+        binds = {HERE: folder, **(_with_user(folder) if users else {})}
+        self._around = Surroundings(Namespace(binds, rootless=rootless))
+        self.space, self.log = self._around.space, self._around.log
+        self.kernel, self.feed = self._around.kernel, self._around.feed
+        if broker is not None:
+            (listening,) = self.space.ask("listen", port=int(broker.bootstrap.rpartition(":")[2]))
+            self.relay = Relay(listening, broker.bootstrap)
+            self._around.also.callback(self.relay.close)
         ours = plugin_conf(str(parts.command), f"--config={HERE}/{_CONFIG} --print-ledger")
         self.auditd = Auditd(
             self.space,
@@ -231,11 +223,8 @@ class Cell:
         return arrived(self._broker().everything(self.topic), self.feed.times)
 
     def close(self) -> None:
-        """The end of everything that was started; who still waits for auditd is told that nobody is there."""
-        self.feed.give_up()
-        self._stack.close()
-        self.kernel.close()
-        self.feed.stop()
+        """The end of everything that was started."""
+        self._around.close()
 
 
 def give_away(folder: Path) -> None:

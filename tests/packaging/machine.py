@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.auditd.daemon import KERNEL
-from tests.auditd.feed import Feed
-from tests.auditd.kernel import Kernel
 from tests.auditd.namespace import Namespace
-from tests.auditd.syslog import SystemLog
+from tests.auditd.surroundings import Surroundings
 from tests.packaging.package import PLUGIN_CONF, TOML
 from tests.packaging.roots import PATH
 
@@ -39,20 +37,12 @@ class Machine:
 
     def __init__(self, root: Path, library: Path) -> None:
         self.pid = 0
-        with contextlib.ExitStack() as stack:
-            self.space = Namespace({})
-            stack.callback(self.space.close)
-            self.space.ask("enter", root=str(root))
-            # Its files, for us outside.
-            self.root = self.space.root
-            shutil.copy(library, self.root / _STAND_IN[1:])
-            (said,) = self.space.ask("log")
-            self.log = SystemLog(said)
-            stack.callback(self.log.close)
-            (listening,) = self.space.ask("listen_unix", path=KERNEL)
-            self.kernel = Kernel(listening)
-            self.feed = Feed(self.kernel)
-            self._stack = stack.pop_all()
+        self._around = Surroundings(Namespace({}), root=str(root))
+        self.space, self.log = self._around.space, self._around.log
+        self.feed = self._around.feed
+        # Its files, for us outside.
+        self.root = self.space.root
+        shutil.copy(library, self.root / _STAND_IN[1:])
         # As systemd does at every boot: /run is empty.
         self.run("systemd-tmpfiles", "--create", "audisp-pyaudit.conf")
 
@@ -154,10 +144,7 @@ class Machine:
 
     def close(self) -> None:
         """The end of everything that was started."""
-        self.feed.give_up()
-        self._stack.close()
-        self.kernel.close()
-        self.feed.stop()
+        self._around.close()
 
 
 class Reader:

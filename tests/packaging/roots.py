@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))  # `knowledge` is scripts, not installed
 
 from knowledge import download
+from tests.packaging import emulated
 
 SUITES = ("bookworm", "trixie")
 FOLDER = Path(__file__).parents[2] / "build" / "roots"
@@ -44,15 +45,19 @@ def run(root: Path, *command: str, check: bool = True, environment: Mapping[str,
         environment: what is to stand there besides.
     """
     proxies = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
-    done = subprocess.run(
-        [*_SHUT_IN, "sh", "-c", _ENTER, "sh", root, *command],
-        env={**proxies, **_ENVIRONMENT, **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    whole = {**proxies, **_ENVIRONMENT, **(environment or {})}
+    if emulated.is_foreign(root):
+        done = emulated.run(_SHUT_IN, _ENTER, [root, *command], whole)
+    else:
+        done = subprocess.run(
+            [*_SHUT_IN, "sh", "-c", _ENTER, "sh", root, *command],
+            env=whole,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
     assert not check or done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}"
     return done.stdout
 
@@ -66,15 +71,21 @@ def _mirror() -> str:
         return download.mirror()
 
 
-def _clean(suite: str, root: Path) -> None:
+def _clean(suite: str, root: Path, arch: str) -> None:
     shutil.rmtree(root, ignore_errors=True)
+    foreign = ["--foreign", f"--arch={arch}"] if arch else []
+    mirror = _mirror()
     done = subprocess.run(
-        ["debootstrap", "--variant=minbase", suite, root, _mirror()],  # noqa: S607
+        ["debootstrap", "--variant=minbase", *foreign, suite, root, mirror],  # noqa: S607
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    if foreign:
+        # Devices are there already; as in a container of that name, it is not to try whether it can make any.
+        run(root, "/debootstrap/debootstrap", "--second-stage", environment={"container": "lxc"})
+        (root / "etc" / "apt" / "sources.list").write_text(f"deb {mirror} {suite} main\n")
     policy = root / "usr" / "sbin" / "policy-rc.d"
     policy.write_text(_POLICY)
     policy.chmod(0o755)
@@ -99,12 +110,18 @@ def unpack(archive: Path, root: Path) -> Path:
     return root
 
 
-def clean(suite: str) -> Path:
-    """An archive with a system of a suite that has nothing but what every Debian has."""
-    archive = FOLDER / f"{suite}.tar"
+def clean(suite: str, arch: str = "") -> Path:
+    """An archive with a system of a suite that has nothing but what every Debian has.
+
+    Args:
+        suite: which Debian.
+        arch: a machine that this one emulates; empty for this one.
+    """
+    name = f"{suite}-{arch}" if arch else suite
+    archive = FOLDER / f"{name}.tar"
     if not archive.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
-        _clean(suite, FOLDER / suite)
-        pack(FOLDER / suite, archive)
-        shutil.rmtree(FOLDER / suite)
+        _clean(suite, FOLDER / name, arch)
+        pack(FOLDER / name, archive)
+        shutil.rmtree(FOLDER / name)
     return archive

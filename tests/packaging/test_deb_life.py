@@ -7,7 +7,6 @@ enforces (few kernels of build machines have it), and a boot by systemd.
 
 import shutil
 import stat
-import statistics
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,27 +15,20 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
-from tests.auditd.arrived import Arrived, arrived
-from tests.auditd.kernel import build as build_library
-from tests.auditd.relay import Relay
+from tests.auditd.arrived import arrived
 from tests.drills.drill import HOST_ID
-from tests.kafka.mock import MockBroker
-from tests.packaging import package, roots, startup
+from tests.packaging import life, package, roots
 from tests.packaging.fixtures import deb
-from tests.packaging.machine import PLUGIN, Machine, machine
+from tests.packaging.life import STATE, SUBSCRIBER, host, library
+from tests.packaging.machine import PLUGIN, Machine
 from tests.packaging.package import PLUGIN_CONF, TOML
 
-__all__ = ["deb"]  # a fixture
+__all__ = ["deb", "host", "library"]  # fixtures
 pytestmark = pytest.mark.timeout(900)
 
-STATE = "var/lib/audisp-pyaudit"
+PYTHON = "/usr/bin/python3"
 OUT = "/var/log/audisp-pyaudit/events.json"
 FILE = f'[sinks.archive]\ntype = "file"\npath = "{OUT}"\n'
-SIEM = "/run/audisp-pyaudit/siem.sock"
-SUBSCRIBER = f'[sinks.siem]\ntype = "subscriber"\npath = "{SIEM}"\n'
-# Aims of what a host pays for it.
-FIRST_READ_MS, RESIDENT_MB = 300, 45
-RUNS = 15
 # Events that an upgrade and a way back take their time for, at least.
 ENOUGH = 300
 
@@ -45,13 +37,6 @@ ENOUGH = 300
 def newer(deb: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package that comes after it."""
     return package.next_one(deb, tmp_path_factory.mktemp("newer"))
-
-
-@pytest.fixture(scope="session")
-def library(deb: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What brings an auditd the stand-in's records."""
-    assert deb
-    return build_library(tmp_path_factory.mktemp("library"))
 
 
 @pytest.fixture(scope="module", params=roots.SUITES)
@@ -70,19 +55,6 @@ def installed(suite: str, deb: Path, tmp_path_factory: pytest.TempPathFactory) -
     (root / "etc" / "machine-id").write_text(f"{HOST_ID}\n")
     yield root, said
     shutil.rmtree(root)
-
-
-@pytest.fixture
-def host(installed: tuple[Path, str], library: Path) -> Iterator[Machine]:
-    """A machine that has it, booted; fresh for each test."""
-    with machine(installed[0], library) as made:
-        yield made
-
-
-def everything(found: Arrived, host: Machine) -> None:
-    """Every event that was fed has arrived, and nothing was said to be lost."""
-    assert found.missing(host.feed.times) == []
-    assert (found.announced, found.gaps) == ([], [])
 
 
 def owner(root: Path, path: str) -> tuple[str, str, int]:
@@ -128,20 +100,17 @@ def test_its_commands(installed: tuple[Path, str]) -> None:
 
 def test_as_it_is_shipped(host: Machine) -> None:
     """`active = yes` and a sink are all it takes: auditd's records become events, by a process without root."""
-    auditd = host.root / "etc/audit/auditd.conf"
-    auditd.write_text(auditd.read_text().replace("name_format = NONE", "name_format = USER") + "name = lab.example\n")
+    life.has_a_name(host)
     host.set_up(FILE)
     host.start()
-    (plugin,) = host.plugins().values()
-    assert plugin["argv"] == ["/usr/bin/python3", "-IBS", "/usr/sbin/audisp-pyaudit"]
-    assert plugin["uid"] == host.run("id", "-u", PLUGIN).strip()
+    life.is_no_root(host, PYTHON)
     host.feed.send(500)
     host.until(lambda: len(host.documents(OUT)) >= 500, "events arrive")
     assert host.run("audisp-pyaudit", "status")
     host.stop()
     host.closed()
     # That auditd.conf, which only root may read, names this host was known: events have our id, and no node.
-    everything(arrived(host.documents(OUT), host.feed.times), host)
+    life.everything(arrived(host.documents(OUT), host.feed.times), host)
     assert owner(host.root, OUT[1:]) == (PLUGIN, PLUGIN, 0o600)
     # Besides what the administrator has changed all is as it was installed.
     changed = host.run("dpkg", "--verify", "audisp-pyaudit", check=False).splitlines()
@@ -150,19 +119,7 @@ def test_as_it_is_shipped(host: Machine) -> None:
 
 def test_to_kafka(host: Machine) -> None:
     """The distribution's own librdkafka delivers."""
-    broker = MockBroker()
-    (listening,) = host.space.ask("listen", port=int(broker.bootstrap.rpartition(":")[2]))
-    relay = Relay(listening, broker.bootstrap)
-    broker.make_topic("audit")
-    host.set_up(f'[sinks.topic]\ntype = "kafka"\nbootstrap = "{broker.bootstrap}"\ntopic = "audit"\n')
-    host.start()
-    host.feed.send(300)
-    # auditd tells of its own start, too.
-    messages = broker.messages("audit", 301)
-    host.stop()
-    relay.close()
-    host.closed()
-    everything(arrived([each.value() for each in messages], host.feed.times), host)
+    life.through_kafka(host, PYTHON)
 
 
 def install(host: Machine, deb: Path, *options: str) -> str:
@@ -192,13 +149,7 @@ def test_upgrade_under_load(host: Machine, newer: Path, deb: Path) -> None:
         host.stop()
         host.start()
         assert len(host.plugins()) == 1
-    reader = host.subscribe(SIEM)
-    reader.read_to(host.feed.last)
-    host.stop()
-    reader.close()
-    host.closed()
-    found = arrived(reader.lines, host.feed.times)
-    everything(found, host)
+    found = life.comes_out(host)
     assert found.duplicates == 0
     assert len(found.events) > ENOUGH
 
@@ -225,34 +176,15 @@ def test_what_dpkg_leaves_beside_the_description_is_none(
 
 def test_removed_installed_again_and_purged(host: Machine, deb: Path) -> None:
     """A removal leaves configuration and events, and an auditd that finds no fault; a purge leaves the user only."""
-    host.set_up(SUBSCRIBER)
-    host.start()
-    host.feed.send(200)
-    host.run("apt-get", "remove", "--yes", "--quiet", PLUGIN)
-    # The plugin that runs needs nothing of it any more.
-    host.feed.send(200)
-    host.until(lambda: host.waiting("siem") > 400, "all is in the spool")
-    host.stop()
-    host.closed()
+    life.runs_on_when_removed(host, "apt-get", "remove", "--yes", "--quiet", PLUGIN)
     assert not (host.root / "usr/lib/audisp-pyaudit").exists()
     assert (host.root / TOML).exists()
-    assert list((host.root / STATE / "spool").glob("g*/*.seg"))
-    host.start_auditd()
-    host.until(lambda: sum("Init complete" in each for each in host.log.of("auditd")) == 2, "auditd is up")
-    assert host.plugins() == {}
-    host.stop()
-    said = host.log.of("auditd")
-    assert [each for each in said if PLUGIN in each or "Skipping" in each or "Unable to stat" in each] == [], said
+    life.auditd_does_without(host)
     # Installed again: as it was before, and what waited is delivered.
     install(host, deb)
     assert "\nactive = yes\n" in (host.root / PLUGIN_CONF).read_text()
     host.start()
-    reader = host.subscribe(SIEM)
-    reader.read_to(host.feed.last)
-    host.stop()
-    reader.close()
-    host.closed()
-    everything(arrived(reader.lines, host.feed.times), host)
+    life.comes_out(host)
     host.run("apt-get", "purge", "--yes", "--quiet", PLUGIN)
     places = ("/etc", "/usr", "/var/lib", "/var/cache", "/run")
     left = host.run("find", *places, "-name", "*pyaudit*", "-not", "-name", "*.deb").split()
@@ -263,18 +195,4 @@ def test_removed_installed_again_and_purged(host: Machine, deb: Path) -> None:
 def test_what_it_costs(host: Machine, figures: list[str], suite: str) -> None:
     """Whoever installs it knows what it takes: disk, the time until it reads, and memory."""
     size = int(host.run("dpkg-query", "--show", "--showformat=${Installed-Size}", PLUGIN)) / 1024
-    host.set_up('[sinks.topic]\ntype = "kafka"\nbootstrap = "127.0.0.1:9"\ntopic = "audit"\n')
-    read_ms = [startup.first_read_ms(host.root) for _ in range(RUNS)]
-    host.start()
-    host.feed.send(100)
-    host.until(lambda: any("sink cannot deliver" in each for each in host.said()), "librdkafka is at work")
-    (pid,) = host.plugins()
-    status = host.space.ask("read", path=f"/proc/{pid}/status")
-    resident = next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
-    host.stop()
-    figures.append(
-        f"deb on {suite}: {size:.1f} MB installed, first read after {statistics.median(read_ms):.0f} ms "
-        f"(median of {RUNS}, aim {FIRST_READ_MS}), {resident:.0f} MB resident with a Kafka sink (aim {RESIDENT_MB})"
-    )
-    # Memory is the same on a busy machine; time is not.
-    assert resident < RESIDENT_MB
+    figures.append(life.cost(host, f"deb on {suite}", size))

@@ -7,7 +7,6 @@ tested: dnf, systemd's own sysusers.
 """
 
 import shutil
-import statistics
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,26 +15,16 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
-from tests.auditd.arrived import Arrived, arrived
-from tests.auditd.kernel import build as build_library
-from tests.auditd.relay import Relay
 from tests.drills.drill import HOST_ID
-from tests.kafka.mock import MockBroker
-from tests.packaging import roots, startup
+from tests.packaging import life, roots
 from tests.packaging import rpm as rpm_package
-from tests.packaging.machine import PLUGIN, Machine, machine
+from tests.packaging.life import SUBSCRIBER, host, library
+from tests.packaging.machine import PLUGIN, Machine
 from tests.packaging.package import PLUGIN_CONF, TOML
 from tests.packaging.rpm_fixtures import rpm
 
-__all__ = ["rpm"]  # a fixture
+__all__ = ["host", "library", "rpm"]  # fixtures
 pytestmark = pytest.mark.timeout(900)
-
-STATE = "var/lib/audisp-pyaudit"
-SIEM = "/run/audisp-pyaudit/siem.sock"
-SUBSCRIBER = f'[sinks.siem]\ntype = "subscriber"\npath = "{SIEM}"\n'
-# Aims of what a host pays for it.
-FIRST_READ_MS, RESIDENT_MB = 300, 45
-RUNS = 15
 
 
 @pytest.fixture(scope="session")
@@ -53,26 +42,6 @@ def installed(rpm: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     (root / "etc" / "machine-id").write_text(f"{HOST_ID}\n")
     yield root, said
     shutil.rmtree(root)
-
-
-@pytest.fixture(scope="module")
-def library(rpm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What brings an auditd the stand-in's records."""
-    assert rpm
-    return build_library(tmp_path_factory.mktemp("library"))
-
-
-@pytest.fixture
-def host(installed: tuple[Path, str], library: Path) -> Iterator[Machine]:
-    """A machine that has it, booted; fresh for each test."""
-    with machine(installed[0], library) as made:
-        yield made
-
-
-def everything(found: Arrived, host: Machine) -> None:
-    """Every event that was fed has arrived, and nothing was said to be lost."""
-    assert found.missing(host.feed.times) == []
-    assert (found.announced, found.gaps) == ([], [])
 
 
 def install(host: Machine, file: Path, *options: str) -> str:
@@ -101,23 +70,8 @@ def test_rpm_installs_it(installed: tuple[Path, str]) -> None:
 
 def test_as_it_is_shipped(host: Machine) -> None:
     """`active = yes` and a sink are all it takes: auditd's records reach a broker, by the librdkafka in the package."""
-    broker = MockBroker()
-    (listening,) = host.space.ask("listen", port=int(broker.bootstrap.rpartition(":")[2]))
-    relay = Relay(listening, broker.bootstrap)
-    broker.make_topic("audit")
-    auditd = host.root / "etc/audit/auditd.conf"
-    auditd.write_text(auditd.read_text().replace("name_format = NONE", "name_format = USER") + "name = lab.example\n")
-    host.set_up(f'[sinks.topic]\ntype = "kafka"\nbootstrap = "{broker.bootstrap}"\ntopic = "audit"\n')
-    host.start()
-    (plugin,) = host.plugins().values()
-    assert plugin["argv"] == ["/usr/bin/python3.11", "-IBS", "/usr/sbin/audisp-pyaudit"]
-    assert plugin["uid"] == host.run("id", "-u", PLUGIN).strip()
-    host.feed.send(300)
-    messages = broker.messages("audit", 301)
-    host.stop()
-    relay.close()
-    host.closed()
-    everything(arrived([each.value() for each in messages], host.feed.times), host)
+    life.has_a_name(host)
+    life.through_kafka(host, "/usr/bin/python3.11")
     # Besides what the administrator has changed all is as it was installed.
     changed = host.run("rpm", "--verify", PLUGIN, check=False).splitlines()
     assert sorted(line.split()[1:] for line in changed) == [["c", f"/{TOML}"], ["c", f"/{PLUGIN_CONF}"]]
@@ -145,52 +99,19 @@ def test_upgrade_and_back(host: Machine, newer: Path, rpm: Path) -> None:
             "audisp-pyaudit.conf.rpmnew",
         ]
         assert len(host.plugins()) == 1
-    reader = host.subscribe(SIEM)
-    reader.read_to(host.feed.last)
-    host.stop()
-    reader.close()
-    host.closed()
-    everything(arrived(reader.lines, host.feed.times), host)
+    life.comes_out(host)
 
 
 def test_removed(host: Machine) -> None:
     """A removal leaves events and changed configuration, an auditd that finds no fault, and no code."""
-    host.set_up(SUBSCRIBER)
-    host.start()
-    host.feed.send(200)
-    said = host.run("rpm", "--erase", PLUGIN)
+    said = life.runs_on_when_removed(host, "rpm", "--erase", PLUGIN)
     assert "service auditd restart" in said
-    # The plugin that runs needs nothing of it any more.
-    host.feed.send(200)
-    host.until(lambda: host.waiting("siem") > 400, "all is in the spool")
-    host.stop()
-    host.closed()
     left = host.run("find", "/etc", "/usr", "-name", "*pyaudit*").split()
     assert sorted(left) == ["/etc/audisp-pyaudit", f"/{TOML}.rpmsave", f"/{PLUGIN_CONF}.rpmsave"]
-    assert list((host.root / STATE / "spool").glob("g*/*.seg"))
-    host.start_auditd()
-    host.until(lambda: sum("Init complete" in each for each in host.log.of("auditd")) == 2, "auditd is up")
-    assert host.plugins() == {}
-    host.stop()
-    told = host.log.of("auditd")
-    assert [each for each in told if PLUGIN in each or "Skipping" in each or "Unable to stat" in each] == [], told
+    life.auditd_does_without(host)
 
 
 def test_what_it_costs(host: Machine, figures: list[str]) -> None:
     """Whoever installs it knows what it takes: disk, the time until it reads, and memory."""
     size = int(host.run("rpm", "--query", "--queryformat", "%{SIZE}", PLUGIN)) / (1 << 20)
-    host.set_up('[sinks.topic]\ntype = "kafka"\nbootstrap = "127.0.0.1:9"\ntopic = "audit"\n')
-    read_ms = [startup.first_read_ms(host.root) for _ in range(RUNS)]
-    host.start()
-    host.feed.send(100)
-    host.until(lambda: any("sink cannot deliver" in each for each in host.said()), "librdkafka is at work")
-    (pid,) = host.plugins()
-    status = host.space.ask("read", path=f"/proc/{pid}/status")
-    resident = next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
-    host.stop()
-    figures.append(
-        f"rpm: {size:.1f} MB installed, first read after {statistics.median(read_ms):.0f} ms "
-        f"(median of {RUNS}, aim {FIRST_READ_MS}), {resident:.0f} MB resident with a Kafka sink (aim {RESIDENT_MB})"
-    )
-    # Memory is the same on a busy machine; time is not.
-    assert resident < RESIDENT_MB
+    figures.append(life.cost(host, "rpm", size))
