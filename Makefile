@@ -38,7 +38,7 @@ $(VENV)/.package-tools: $(VENV)/.dev
 dev: $(VENV)/.built ## build the engine into .venv
 
 .PHONY: wheel
-wheel: $(VENV)/.package-tools ## for this kind of machine and every Linux with glibc 2.28, in dist/
+wheel: $(VENV)/.package-tools ## for this kind of machine and every Linux with glibc 2.28 (or GLIBC=2_17), in dist/
 	rm -rf dist
 	VIRTUAL_ENV=$(abspath $(VENV)) packaging/wheel/build
 
@@ -78,18 +78,10 @@ lint: dev ## every static check
 
 .PHONY: test-tools
 test-tools: $(VENV)/.dev # libauparse is what our reading is compared with, with users of our own: libraries, nothing is started
-	@for package in libauparse0 libnss-wrapper; do \
-		dpkg-query --show --showformat='$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed && continue; \
-		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $$package >/dev/null; \
-		else echo "$$package is missing: the differential test will be skipped"; fi; done
-	@# Debian's own libraries, which a deb depends on; where there are none, the test that needs them says so.
-	@/usr/bin/python3 -I -c "import confluent_kafka, msgpack, prometheus_client, structlog" 2>/dev/null || [ "$$(id -u)" != 0 ] || \
-		(apt-get update -qq && apt-get install -y -qq --no-install-recommends \
-			python3-confluent-kafka python3-msgpack python3-prometheus-client python3-structlog >/dev/null) || true
-	@for need in java:default-jre-headless mvn:maven openssl:openssl mandoc:mandoc groff:groff-base apparmor_parser:apparmor; do \
-		command -v $${need%:*} >/dev/null && continue; \
-		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $${need#*:} >/dev/null; \
-		else echo "$${need#*:} is missing: tests that need it will be skipped"; fi; done
+	@# Debian's own libraries of Python are what a deb depends on.
+	@tools/from-debian "tests that need it will be skipped" libauparse0 libnss-wrapper java:default-jre-headless mvn:maven \
+		openssl:openssl mandoc:mandoc groff:groff-base apparmor_parser:apparmor \
+		python3-confluent-kafka python3-msgpack python3-prometheus-client python3-structlog
 	@[ -n "$${KAFKA_BOOTSTRAP-}" ] || [ -d $(VENV)/kafka ] || ! command -v mvn >/dev/null || \
 		mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
 			-DoutputDirectory=$(abspath $(VENV))/kafka
@@ -105,15 +97,11 @@ test: dev test-tools ## everything that is tested; installs what the tests need
 
 .PHONY: package-tools
 package-tools: $(VENV)/.package-tools # what builds packages, looks through them, and makes clean systems to install it on
-	@for need in dh:debhelper dh_python3:dh-python dh_apparmor:dh-apparmor dpkg-buildpackage:dpkg-dev lintian:lintian \
-		debootstrap:debootstrap apparmor_parser:apparmor qemu-system-x86_64:qemu-system-x86 cpio:cpio \
-		rpmbuild:rpm rpmlint:rpmlint checkmodule:checkpolicy semodule_link:semodule-utils sesearch:setools; do \
-		command -v $${need%:*} >/dev/null && continue; \
-		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $${need#*:} >/dev/null; \
-		else echo "$${need#*:} is missing"; fi; done
-	@for package in python3-click selinux-policy-dev; do \
-		dpkg-query --show --showformat='$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || [ "$$(id -u)" != 0 ] || \
-			(apt-get update -qq && apt-get install -y -qq --no-install-recommends $$package >/dev/null); done
+	@tools/from-debian "packages cannot be built, or not be tried" dh:debhelper dh_python3:dh-python dh_apparmor:dh-apparmor \
+		dpkg-buildpackage:dpkg-dev python3-click lintian:lintian debootstrap:debootstrap apparmor_parser:apparmor \
+		aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-aarch64-static:qemu-user-static \
+		qemu-system-x86_64:qemu-system-x86 cpio:cpio rpmbuild:rpm rpmlint:rpmlint \
+		checkmodule:checkpolicy semodule_link:semodule-utils sesearch:setools selinux-policy-dev
 
 .PHONY: test-packages
 test-packages: dev package-tools ## the packages, on clean systems of each Debian (as root; some minutes)
@@ -124,12 +112,8 @@ test-selinux: dev package-tools ## the RPM under an SELinux that enforces, in a 
 	PACKAGES=1 SELINUX=1 $(BIN)/pytest tests/packaging/test_selinux_enforced.py
 
 .PHONY: test-wheel
-test-wheel: wheels ## what is in the wheels, and the tests on one that is installed, with the sources out of sight
-	@for need in qemu-aarch64-static:qemu-user-static; do \
-		command -v $${need%:*} >/dev/null && continue; \
-		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $${need#*:} >/dev/null; \
-		else echo "$${need#*:} is missing: the wheel for aarch64 will not be run"; fi; done
-	WHEELS=1 $(BIN)/pytest tests/packaging/test_wheel_contents.py tests/packaging/test_wheel_runs.py
+test-wheel: wheels package-tools ## what is in the wheels, and the tests on one that is installed, with the sources out of sight
+	WHEELS=1 $(BIN)/pytest tests/packaging/test_wheel_*.py
 	tools/test-wheel dist/*_$$(uname -m).whl
 
 .PHONY: sbom
