@@ -7,6 +7,7 @@ import pytest
 
 from audisp_pyaudit import privileges
 
+FIGURES = pytest.StashKey[list[str]]()
 # Whoever runs the tests in the background of a shell has them started with SIGINT ignored, and with them all commands
 # that ^C is to end.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -28,3 +29,15 @@ def _rights() -> Iterator[None]:
         patch.setattr(privileges, "become", _not_here)
         patch.setattr(privileges, "change_profile", _no_profile)
         yield
+
+
+@pytest.fixture(scope="session")
+def figures(pytestconfig: pytest.Config) -> list[str]:
+    """Lines to be shown at the end of the run."""
+    return pytestconfig.stash.setdefault(FIGURES, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures."""
+    for line in terminalreporter.config.stash.get(FIGURES, []):
+        terminalreporter.write_line(line)

@@ -66,6 +66,12 @@ def test_it_is_the_other_one_but_for_the_engine(deb: Path, tmp_path: Path) -> No
     ]
 
 
+def test_built_again_elsewhere_it_is_the_same(deb: Path, tmp_path: Path) -> None:
+    """Whoever doubts this package can build it, too, and compare it byte by byte."""
+    again = package.build(tmp_path / "elsewhere", emulated.ARCH, target=tmp_path / "target")
+    assert again.read_bytes() == deb.read_bytes()
+
+
 def test_lintian(deb: Path) -> None:
     """Debian's own check finds neither errors nor warnings in this one either."""
     (changes,) = deb.parent.glob(f"*_{emulated.ARCH}.changes")
