@@ -97,9 +97,9 @@ test: dev test-tools ## everything that is tested; installs what the tests need
 
 .PHONY: package-tools
 package-tools: $(VENV)/.package-tools # what builds packages, looks through them, and makes clean systems to install it on
-	@tools/from-debian "packages cannot be built, or not be tried" dh:debhelper dh_python3:dh-python dh_apparmor:dh-apparmor \
-		dpkg-buildpackage:dpkg-dev python3-click lintian:lintian debootstrap:debootstrap apparmor_parser:apparmor \
-		aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-aarch64-static:qemu-user-static \
+	@tools/from-debian "packages cannot be built, or not be tried" build-essential debhelper dh-apparmor dh-python python3-click \
+		gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-aarch64-static:qemu-user-static \
+		lintian:lintian debootstrap:debootstrap apparmor_parser:apparmor \
 		qemu-system-x86_64:qemu-system-x86 cpio:cpio rpmbuild:rpm rpmlint:rpmlint \
 		checkmodule:checkpolicy semodule_link:semodule-utils sesearch:setools selinux-policy-dev
 
