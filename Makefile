@@ -112,7 +112,7 @@ test-selinux: dev package-tools ## the RPM under an SELinux that enforces, in a 
 	PACKAGES=1 SELINUX=1 $(BIN)/pytest tests/packaging/test_selinux_enforced.py
 
 .PHONY: test-wheel
-test-wheel: wheels package-tools ## what is in the wheels, and the tests on one that is installed, with the sources out of sight
+test-wheel: wheels package-tools test-tools ## what is in the wheels, and the tests on one that is installed, with the sources out of sight
 	WHEELS=1 $(BIN)/pytest tests/packaging/test_wheel_*.py
 	tools/test-wheel dist/*_$$(uname -m).whl
 
