@@ -8,6 +8,10 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3.13 python3.12 python3.11 pyt
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && { command -v $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
+# What dpkg wants to build ours with, here and for the other machine; what rpm's is built with.
+DEB_NEEDS := build-essential debhelper dh-apparmor dh-python python3-click
+CROSS_NEEDS := gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+RPM_NEEDS := rpmbuild:rpm
 RUST_SOURCES := $(shell find src/engine src/engine-py src/knowledge -name '*.rs' -o -name '*.toml' -o -name '*.tsv') src/Cargo.toml src/Cargo.lock
 
 .PHONY: help
@@ -53,10 +57,12 @@ wheels: wheel sdist ## all that a release has on PyPI: x86_64, aarch64, and the 
 
 .PHONY: deb
 deb: | tools ## the package for Debian and its relatives, in build/deb (ARCH=arm64 for that machine)
+	@tools/from-debian "the package cannot be built" $(DEB_NEEDS) $(if $(filter arm64,$(ARCH)),$(CROSS_NEEDS))
 	packaging/deb/build $(ARCH)
 
 .PHONY: rpm
 rpm: $(VENV)/.package-tools | tools ## the package for EL and its relatives, in build/rpm (ARCH=aarch64 for that machine)
+	@tools/from-debian "the package cannot be built" $(RPM_NEEDS)
 	VIRTUAL_ENV=$(abspath $(VENV)) packaging/rpm/build $(ARCH)
 
 .PHONY: install
@@ -97,10 +103,9 @@ test: dev test-tools ## everything that is tested; installs what the tests need
 
 .PHONY: package-tools
 package-tools: $(VENV)/.package-tools # what builds packages, looks through them, and makes clean systems to install it on
-	@tools/from-debian "packages cannot be built, or not be tried" build-essential debhelper dh-apparmor dh-python python3-click \
-		gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-aarch64-static:qemu-user-static \
-		lintian:lintian debootstrap:debootstrap apparmor_parser:apparmor \
-		qemu-system-x86_64:qemu-system-x86 cpio:cpio rpmbuild:rpm rpmlint:rpmlint \
+	@tools/from-debian "packages cannot be built, or not be tried" $(DEB_NEEDS) $(CROSS_NEEDS) $(RPM_NEEDS) \
+		qemu-aarch64-static:qemu-user-static lintian:lintian debootstrap:debootstrap apparmor_parser:apparmor \
+		qemu-system-x86_64:qemu-system-x86 cpio:cpio rpmlint:rpmlint \
 		checkmodule:checkpolicy semodule_link:semodule-utils sesearch:setools selinux-policy-dev
 
 .PHONY: test-packages
