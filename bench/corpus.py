@@ -2,6 +2,7 @@
 
 In: files of audit records (audit.log, or what a plugin read on stdin). Out: whole events, one after the other as auditd
 hands them to a plugin, with rising serials, no two with the same body. The same arguments give the same bytes.
+`bench.sets` names the logs that figures are measured on (`--set`).
 """
 
 from __future__ import annotations
@@ -92,14 +93,19 @@ def in_format(event: Sequence[bytes], wanted: Format) -> list[bytes] | None:
     return lines
 
 
-def templates(paths: Iterable[Path], wanted: Format) -> list[Template]:
-    """Return what can be varied of these files' events.
+def templates(events: Iterable[Sequence[bytes]], wanted: Format, *, repeats: bool = True) -> list[Template]:
+    """Return what can be varied of these events.
+
+    Args:
+        events: lines of each, see `read_events`.
+        wanted: the log_format.
+        repeats: see `make_template`.
 
     Raises:
         CorpusError: nothing can.
     """
-    events = (in_format(event, wanted) for event in read_events(paths))
-    found = [make_template(event) for event in events if event and not _only_end(event)]
+    formed = (in_format(event, wanted) for event in events)
+    found = [make_template(event, repeats=repeats) for event in formed if event and not _only_end(event)]
     usable = [template for template in found if template.slots]
     if not usable:
         raise CorpusError(f"no event that could be varied in the {wanted} format was found in the files given")
@@ -110,20 +116,18 @@ def _only_end(event: Sequence[bytes]) -> bool:
     return all(b"type=EOE " in line for line in event)
 
 
-def make_events(kinds: Sequence[Template], *, seed: int, rate: int) -> Iterator[tuple[bytes, int]]:
-    """Give events without end, as bytes and number of records.
+def make_bodies(kinds: Sequence[Template], seed: int) -> Iterator[tuple[bytes, int]]:
+    """Give events without end, as bytes with `STAMP` where time and serial go, and number of records.
 
     Args:
         kinds: what to make them from, again and again in this order.
         seed: the same seed gives the same events.
-        rate: events per second of the time in the records.
 
     Raises:
         CorpusError: no further event would differ from those before.
     """
     random = Random(seed)  # noqa: S311  # no secret
     seen: set[int] = set()
-    number = 0
     last_lap = 0
     for lap in count():
         for kind in kinds:
@@ -132,38 +136,42 @@ def make_events(kinds: Sequence[Template], *, seed: int, rate: int) -> Iterator[
             if key in seen:
                 continue
             seen.add(key)
-            ms = _FIRST_MS + number * 1000 // rate
-            stamp = b"%d.%03d:%d" % (ms // 1000, ms % 1000, _FIRST_SERIAL + number)
-            yield body.replace(STAMP, stamp), kind.records
-            number += 1
+            yield body, kind.records
             last_lap = lap
         if lap - last_lap > _EMPTY_LAPS:
             raise CorpusError("the events given do not hold enough that can be varied")
 
 
-def write_corpus(  # noqa: PLR0913  # each is a fact about the log
-    target: Path,
-    paths: Sequence[Path],
-    *,
-    size: int,
-    wanted: Format = "enriched",
-    seed: int = 1,
-    rate: int = 10_000,
-) -> Corpus:
+def make_events(kinds: Sequence[Template], *, seed: int, rate: int) -> Iterator[tuple[bytes, int]]:
+    """Give events without end, as bytes and number of records.
+
+    Args:
+        kinds: see `make_bodies`.
+        seed: see `make_bodies`.
+        rate: events per second of the time in the records.
+
+    Raises:
+        CorpusError: see `make_bodies`.
+    """
+    for number, (body, records) in enumerate(make_bodies(kinds, seed)):
+        ms = _FIRST_MS + number * 1000 // rate
+        stamp = b"%d.%03d:%d" % (ms // 1000, ms % 1000, _FIRST_SERIAL + number)
+        yield body.replace(STAMP, stamp), records
+
+
+def write_corpus(target: Path, kinds: Sequence[Template], *, size: int, seed: int = 1, rate: int = 10_000) -> Corpus:
     """Write a log.
 
     Args:
         target: the file to write.
-        paths: files of records to make it from.
+        kinds: what to make it from, see `templates`.
         size: bytes to reach; the last event goes over it.
-        wanted: the log_format.
         seed: see `make_events`.
         rate: see `make_events`.
 
     Raises:
-        CorpusError: nothing, or not enough, can be varied in these files.
+        CorpusError: not enough can be varied in these events.
     """
-    kinds = templates(paths, wanted)
     events = records = written = 0
     chunk = bytearray()
     with target.open("wb") as stream:
@@ -182,20 +190,29 @@ def write_corpus(  # noqa: PLR0913  # each is a fact about the log
 
 def main() -> int:
     """Write a log and say what is in it."""
+    from bench import sets  # noqa: PLC0415  # it is made of what stands here
+
     parser = argparse.ArgumentParser(description="make a log of varied events from captured ones")
     parser.add_argument("target", type=Path, help="the file to write")
     parser.add_argument("vectors", type=Path, nargs="*", help="files of audit records; default: the project's vectors")
+    parser.add_argument("--set", choices=sorted(sets.SETS), help="one of the sets that figures are measured on instead")
     parser.add_argument("--size", type=float, default=200, metavar="MiB")
-    parser.add_argument("--format", choices=("enriched", "raw"), default="enriched")
+    parser.add_argument(
+        "--format", choices=("enriched", "raw"), default="enriched", help="not for a set: it has its own"
+    )
+    parser.add_argument("--no-repeats", action="store_true", help="another inode in every event, also of the same path")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=int, default=10_000, help="events per second of the time in the records")
     arguments = parser.parse_intermixed_args()
-    paths = arguments.vectors or default_vectors()
-    size = int(arguments.size * MIB)
+    repeats = not arguments.no_repeats
     try:
-        made = write_corpus(
-            arguments.target, paths, size=size, wanted=arguments.format, seed=arguments.seed, rate=arguments.rate
-        )
+        if arguments.set:
+            kinds = sets.SETS[arguments.set].kinds(repeats=repeats)
+        else:
+            paths = arguments.vectors or default_vectors()
+            kinds = templates(read_events(paths), arguments.format, repeats=repeats)
+        size = int(arguments.size * MIB)
+        made = write_corpus(arguments.target, kinds, size=size, seed=arguments.seed, rate=arguments.rate)
     except (CorpusError, OSError) as error:
         sys.stderr.write(f"bench.corpus: {error}\n")
         return 1

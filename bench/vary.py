@@ -1,14 +1,16 @@
 """From one captured event to any number of its kind: what differs between two real events of a host, differs here.
 
 In: the lines of one event. Out: a `Template`, which gives the event again with other pids, sessions, ids, pointers,
-inodes, addresses, arguments and paths. What stays is what repeats on a real host: programs, keys, options, results.
-Lengths and spellings stay: hex stays hex, quoted stays quoted, an enriched name stays the name of the number beside it.
+addresses, arguments and paths, and another inode for another path. What stays is what repeats on a real host: programs
+and their inodes, keys, options, results. Lengths and spellings stay: hex stays hex, quoted stays quoted, an enriched
+name stays the name of the number beside it.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -39,6 +41,7 @@ _UIDS = {b"uid", b"euid", b"suid", b"fsuid", b"auid", b"old-auid", b"ouid", b"oa
 _GIDS = {b"gid", b"egid", b"sgid", b"fsgid", b"ogid", b"igid"}
 _SESSIONS = {b"ses", b"old-ses", b"oses"}
 _INODES = {b"inode", b"ino"}
+_PATHS = {b"name", b"path"}
 _TEXTS = {b"name", b"cwd", b"cmd", b"data", b"path"}
 _UNSET = {b"4294967295", b"-1"}
 # Every Debian and most others have these, so that a peer which looks names up finds them and may keep them.
@@ -91,11 +94,12 @@ class Template:
         return self.text % tuple(slot(variation) for slot in self.slots)
 
 
-def make_template(lines: Iterable[bytes]) -> Template:
+def make_template(lines: Iterable[bytes], *, repeats: bool = True) -> Template:
     """Make the template of one event.
 
     Args:
         lines: the event's records without their newlines; `HEADER` matches each.
+        repeats: an inode changes only with the path beside it, as on a host; otherwise in every event.
     """
     text, slots, records = bytearray(), [], 0
     for line in lines:
@@ -106,7 +110,7 @@ def make_template(lines: Iterable[bytes]) -> Template:
         record_type = head[1]
         values = {match[1].lower(): match[2] for match in reversed(list(_FIELD.finditer(own)))}
         text += b"type=%b msg=audit(%b):" % (record_type.replace(b"%", b"%%"), STAMP)
-        slots += _fill(text, own, _own_slots(record_type, own))
+        slots += _fill(text, own, _own_slots(record_type, own, repeats=repeats))
         text += separator
         slots += _fill(text, enriched, _enriched_slots(enriched, values))
         text += b"\n"
@@ -131,29 +135,52 @@ def _fill(text: bytearray, content: bytes, places: list[Place]) -> list[Slot]:
     return slots
 
 
-def _own_slots(record_type: bytes, own: bytes) -> list[Place]:
+def _own_slots(record_type: bytes, own: bytes, *, repeats: bool) -> list[Place]:
     places: list[Place] = []
+    paths: list[Place] | None = None
+    inodes: list[tuple[int, int, int]] = []
     for match in _FIELD.finditer(own):
         key, value, (start, end) = match[1].lower(), match[2], match.span(2)
         slot = _number_slot(record_type, key, value)
         if slot is not None:
             places.append((start, end, slot))
+        elif key in _INODES and _is_number(value):
+            inodes.append((start, end, int(value) % 1_000_000))
         elif key == b"saddr" and value[:4] in {b"0200", b"0A00"}:
             places.append((start, end, _address_slot(value, 0)))
         elif key == b"saddr" and value[:4] == b"0100" and _HEX.match(value):
             places += _hex_places(value[4:], start + 4, 0)
         elif key in _TEXTS or (record_type == b"EXECVE" and _ARGUMENT.match(key)):
-            places += _text_places(value, start, 0)
+            found = _text_places(value, start, 0)
+            places += found
+            if key in _PATHS and _is_text(value):
+                paths = [*(paths or []), *found]
         elif key == b"proctitle":
             places += _text_places(value, start, 1)
-    return places
+    return places + _inode_places(inodes, paths if repeats else None)
+
+
+def _inode_places(inodes: Iterable[tuple[int, int, int]], paths: list[Place] | None) -> list[Place]:
+    """Where inodes go: one for each path; for each event, if there is no path beside them (a socket, a pipe)."""
+    if paths is None:
+        return [(start, end, _inode_slot(b"%06d" % number)) for start, end, number in inodes]
+    slots = [slot for _, _, slot in paths]
+    return [(start, end, _inode_of_slot(number, slots)) for start, end, number in inodes if slots]
+
+
+def _is_number(value: bytes) -> bool:
+    return value.isdigit() and value not in _UNSET and len(value) <= _MAX_DIGITS
+
+
+def _is_text(value: bytes) -> bool:
+    return value[:1] == b'"' or bool(_HEX.match(value))
 
 
 def _number_slot(record_type: bytes, key: bytes, value: bytes) -> Slot | None:
     """The slot of a number; None if this is none, or one that stays."""
     if record_type == b"SYSCALL" and key in _POINTERS:
         return _pointer_slot(value) if len(value) > 4 else None  # noqa: PLR2004  # small ones are flags and counts
-    if not value.isdigit() or value in _UNSET or len(value) > _MAX_DIGITS:
+    if not _is_number(value):
         return None
     number, slot = int(value), None
     if key in _PIDS and number >= _FIRST_PID:
@@ -162,8 +189,6 @@ def _number_slot(record_type: bytes, key: bytes, value: bytes) -> Slot | None:
         slot = _session_slot(number)
     elif key in _UIDS | _GIDS and number:
         slot = _id_slot(number)
-    elif key in _INODES:
-        slot = _inode_slot(b"%06d" % (number % 1_000_000))
     return slot
 
 
@@ -182,6 +207,11 @@ def _id_slot(number: int) -> Slot:
 
 def _inode_slot(digits: bytes) -> Slot:
     return lambda variation: b"1" + variation.word(digits)
+
+
+def _inode_of_slot(number: int, paths: list[Slot]) -> Slot:
+    """The same path has the same inode, whichever event names it."""
+    return lambda variation: b"1%06d" % (zlib.crc32(b"/".join(slot(variation) for slot in paths), number) % 1_000_000)
 
 
 def _pointer_slot(value: bytes) -> Slot:

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `bench` is scripts, not installed
 
-from bench.corpus import CorpusError, default_vectors, read_events, write_corpus
+from bench.corpus import CorpusError, default_vectors, read_events, templates, write_corpus
 from bench.vary import USERS, Variation, make_template
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def vectors(tmp_path: Path) -> list[Path]:
 def make(vectors: list[Path], wanted: Format = "enriched", *, size: int = SIZE, seed: int = 1) -> bytes:
     """Return a log made of these vectors."""
     target = vectors[0].parent / "made.log"
-    made = write_corpus(target, vectors, size=size, wanted=wanted, seed=seed)
+    made = write_corpus(target, templates(read_events(vectors), wanted), size=size, seed=seed)
     content = target.read_bytes()
     assert made.size == len(content)
     assert made.records == content.count(b"\n")
@@ -278,7 +278,8 @@ def test_words_keep_their_kind_and_length() -> None:
 @pytest.mark.parametrize("wanted", ["enriched", "raw"])
 def test_the_projects_own_vectors_give_a_log(tmp_path: Path, wanted: Format) -> None:
     """`make bench` works without arguments."""
-    made = write_corpus(tmp_path / "made.log", default_vectors(), size=2_000_000, wanted=wanted)
+    kinds = templates(read_events(default_vectors()), wanted)
+    made = write_corpus(tmp_path / "made.log", kinds, size=2_000_000)
     found = events((tmp_path / "made.log").read_bytes())
     assert len(found) == made.events
     bodies = {tuple(RECORD.sub(rb"\1", line) for line in lines) for lines in found.values()}
