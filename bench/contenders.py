@@ -1,4 +1,4 @@
-"""Who runs: `audisp-pyaudit`, and what a user would pick instead. How each is found, configured and started.
+"""Who runs: `audisp-pyaudit` and laurel (`bench.peers` has the others). How each is found, configured and started.
 
 Every contender gets the settings that cost it least and still give a document for every event; `README.md` lists them.
 """
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 # Hidden, so that linters that walk through this folder do not take the peers for ours.
 PEERS = HERE / "out" / ".peers"
-_SYSTEM_PYTHON = Path("/usr/bin/python3")
 
 _OURS = """\
 [state]
@@ -63,11 +62,19 @@ exe-hash = false
 
 @dataclass(frozen=True)
 class Launch:
-    """How one run is started and where it writes to. auditd starts plugins with an empty environment, so do we."""
+    """How one run is started and where it writes to. auditd starts plugins with an empty environment, so do we.
+
+    Args:
+        argv: the command.
+        environment: all of it.
+        output: the file with what it gave.
+        hears: a Unix datagram socket for it to send to; then that is what it gave. None if it writes the file itself.
+    """
 
     argv: list[str]
     environment: dict[str, str]
     output: Path
+    hears: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -77,16 +84,20 @@ class Contender:
     Args:
         name: for the table and for `--only`.
         version: for people.
-        framing: of the output: `json` (a document a line) or `msgpack` (documents one after the other).
-        prepare: writes the configuration into a folder and says how to start.
-        slow: gets a slice of the log only.
+        framing: of the output: `json` (a document a line), `msgpack` (documents one after the other), `records` (a line
+            a record) or `blocks` (lines of an event behind a line of dashes).
+        prepare: writes the configuration into a folder and says how to start; the other path is the log, for those who
+            do not read standard input.
+        slice_mib: so much of the log it gets, in MiB; 0 for all.
+        paced: it can be measured with records that come one by one.
     """
 
     name: str
     version: str
     framing: str
-    prepare: Callable[[Path], Launch]
-    slow: bool = False
+    prepare: Callable[[Path, Path], Launch]
+    slice_mib: float = 0
+    paced: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,13 +108,13 @@ class Missing:
     why: str
 
 
-def all_contenders(earlier: Path | None = None) -> list[Contender | Missing]:
-    """Everybody, ours first, followed by `earlier`, the command of another version of ours."""
+def all_ours(earlier: Path | None = None) -> list[Contender | Missing]:
+    """Ours, followed by `earlier`, the command of another version of ours."""
     command = Path(sys.executable).parent / "audisp-pyaudit"
     ours = [_ours(command, "", "json"), _ours(command, "", "msgpack")]
     if earlier:
         ours += [_ours(earlier.absolute(), "earlier-", "json"), _ours(earlier.absolute(), "earlier-", "msgpack")]
-    return [*ours, _laurel("release"), _laurel("sid"), _auparse()]
+    return ours
 
 
 def _ours(command: Path, prefix: str, framing: str) -> Contender | Missing:
@@ -111,15 +122,16 @@ def _ours(command: Path, prefix: str, framing: str) -> Contender | Missing:
     if not command.exists():
         return Missing(name, f"{command} is not there; `make dev` builds it")
 
-    def prepare(folder: Path) -> Launch:
+    def prepare(folder: Path, _log: Path) -> Launch:
         output, config = folder / "out", folder / "ours.toml"
         config.write_text(_OURS.format(output=output, framing=framing))
         return Launch([str(command), "--config", str(config)], {}, output)
 
-    return Contender(name, _output([str(command), "--version"]).rpartition(" ")[2], framing, prepare)
+    return Contender(name, output_of([str(command), "--version"]).rpartition(" ")[2], framing, prepare)
 
 
-def _laurel(which: str) -> Contender | Missing:
+def laurel(which: str) -> Contender | Missing:
+    """That of this machine's release, or of `sid`."""
     name = f"laurel-{which}"
     root = PEERS / which
     command = [str(root / "usr/sbin/laurel")]
@@ -132,34 +144,15 @@ def _laurel(which: str) -> Contender | Missing:
         if which == "sid" or not installed:
             return Missing(name, "not found; `python -m bench.fetch_peers` brings it")
         command = [installed]
-    if not _output([*command, "--version"]):
+    if not output_of([*command, "--version"]):
         return Missing(name, "does not start here")
 
-    def prepare(folder: Path) -> Launch:
+    def prepare(folder: Path, _log: Path) -> Launch:
         config = folder / "laurel.toml"
         config.write_text(_LAUREL.format(folder=folder, name="out"))
         return Launch([*command, "-c", str(config)], {}, folder / "out")
 
     return Contender(name, package_version(which, "laurel"), "json", prepare)
-
-
-def _auparse() -> Contender | Missing:
-    name, root = "auparse-python", PEERS / "release"
-    environment = {
-        "PYTHONPATH": str(root / "usr/lib/python3/dist-packages"),
-        "LD_LIBRARY_PATH": ":".join(str(path.parent) for path in root.glob("**/libauparse.so.0")),
-    }
-    argv = [str(_SYSTEM_PYTHON), "-c", "import auparse"]
-    try:
-        subprocess.run(argv, env=environment, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        return Missing(name, "python3-audit not found; `python -m bench.fetch_peers` brings it")
-
-    def prepare(folder: Path) -> Launch:
-        output = folder / "out"
-        return Launch([str(_SYSTEM_PYTHON), str(HERE / "peer_auparse.py"), str(output)], environment, output)
-
-    return Contender(name, package_version("release", "python3-audit"), "json", prepare, slow=True)
 
 
 def package_version(which: str, package: str) -> str:
@@ -168,10 +161,10 @@ def package_version(which: str, package: str) -> str:
     if versions.exists():
         lines = versions.read_text().splitlines()
         return next((line.removeprefix(f"{package} ") for line in lines if line.startswith(f"{package} ")), "")
-    return _output(["dpkg-query", "-W", "-f", "${Version}", package])
+    return output_of(["dpkg-query", "-W", "-f", "${Version}", package])
 
 
-def _output(argv: list[str]) -> str:
+def output_of(argv: list[str]) -> str:
     """What a command prints; empty if it fails."""
     try:
         done = subprocess.run(argv, env={"PATH": "/usr/bin"}, check=True, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Bring the peers: Debian packages, downloaded by apt and unpacked into `bench/out/peers`. Nothing is installed.
+"""Bring the peers: Debian packages, downloaded by apt and unpacked into `bench/out/.peers`. Nothing is installed.
 
 `release` is the machine's own Debian release, `sid` Debian's newest. No maintainer script runs, no service is touched,
 root is not needed. What cannot be had is named and left out.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.contenders import PEERS
 
-_RELEASE = ("laurel", "python3-audit", "libauparse0", "libaudit1")
+_RELEASE = ("laurel", "auditd", "python3-audit", "libauparse0", "libaudit1")
 # sid's laurel needs sid's C library, which is run beside the machine's own.
 _SID = ("laurel", "libc6", "libgcc-s1", "libacl1")
 

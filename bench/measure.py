@@ -16,12 +16,12 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgpack  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bench.contenders import Contender
     from bench.corpus import Corpus
@@ -33,7 +33,8 @@ _MAX_SECONDS = 600
 # How far the number of documents may be from the number of events. Peers drop what they cannot parse, and some take a
 # pair of events for one or the other way round.
 _TOLERANCE = 0.05
-_TAIL_BYTES = 4096
+_TAIL_BYTES = 16384
+_BLOCK = b"----\n"
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,10 @@ def _feed(target: socket.socket, lines: Sequence[bytes], rate: float) -> None:
 
 
 def _run(contender: Contender, log: Log, folder: Path, stdin: int, started: Callable[[], None]) -> Run:
-    launch = contender.prepare(folder)
+    launch = contender.prepare(folder, log.path)
     errors = folder / "stderr"
-    with errors.open("wb") as stderr:
+    heard = _heard(launch.hears, launch.output) if launch.hears else contextlib.nullcontext()
+    with errors.open("wb") as stderr, heard:
         begin = time.monotonic()
         try:
             process = subprocess.Popen(
@@ -110,15 +112,45 @@ def _run(contender: Contender, log: Log, folder: Path, stdin: int, started: Call
     process.returncode = os.waitstatus_to_exitcode(status)
     size = launch.output.stat().st_size if launch.output.exists() else 0
     events = _count(launch.output, contender.framing) if size else 0
+    wanted, things = log.holds.events, "events"
+    if contender.framing == "records":
+        wanted, things = log.holds.records, "records"
     trouble = ""
     if process.returncode:
         trouble = f"exit code {process.returncode}: {_last_line(errors)}"
-    elif abs(events - log.holds.events) > _TOLERANCE * log.holds.events:
-        trouble = f"{events:,} documents for {log.holds.events:,} events"
+    elif abs(events - wanted) > _TOLERANCE * wanted:
+        trouble = f"{events:,} documents for {wanted:,} {things}"
     elif not _sane(launch.output, contender.framing, log):
         trouble = "the output does not begin with a document, or does not end with the last events"
     launch.output.unlink(missing_ok=True)
     return Run(usage.ru_utime + usage.ru_stime, wall, rss, size, events, trouble)
+
+
+@contextlib.contextmanager
+def _heard(address: Path, output: Path) -> Iterator[None]:
+    """Write what comes to a datagram socket into a file, a line each."""
+    address.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server, output.open("wb") as stream:
+        server.bind(str(address))
+        server.settimeout(_LOOK_MS / 1000)
+        over = threading.Event()
+
+        def listen() -> None:
+            while True:
+                try:
+                    stream.write(server.recv(1 << 16).rstrip(b"\n") + b"\n")
+                except TimeoutError:  # nothing waits any more
+                    if over.is_set():
+                        return
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            address.unlink()
 
 
 def _watch(process: subprocess.Popen[bytes]) -> int:
@@ -145,9 +177,11 @@ def _peak_memory(pid: int) -> int:
 
 
 def _count(output: Path, framing: str) -> int:
-    """Documents in the output."""
+    """Documents in the output; lines, if it has none."""
     with output.open("rb") as stream:
-        if framing == "json":
+        if framing == "blocks":
+            return sum(line == _BLOCK for line in stream)
+        if framing != "msgpack":
             return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
         unpacker, count = msgpack.Unpacker(stream, max_buffer_size=1 << 30), 0
         with contextlib.suppress(msgpack.OutOfData):
@@ -158,15 +192,21 @@ def _count(output: Path, framing: str) -> int:
 
 
 def _sane(output: Path, framing: str, log: Log) -> bool:
-    """Whether the first document can be read, and the last event of the log is near the end."""
+    """Whether the first document can be read, if there are any, and the last event of the log is near the end."""
     with output.open("rb") as stream:
         try:
-            first = json.loads(stream.readline()) if framing == "json" else next(iter(msgpack.Unpacker(stream)))
+            first = _first(stream, framing)
         except ValueError:
             return False
         stream.seek(max(0, output.stat().st_size - (1 << 20)))
         tail = stream.read()
     return isinstance(first, dict) and _last_serial(log.path) in tail
+
+
+def _first(stream: BinaryIO, framing: str) -> object:
+    if framing == "json":
+        return json.loads(stream.readline())
+    return next(iter(msgpack.Unpacker(stream))) if framing == "msgpack" else {}
 
 
 def _last_serial(log: Path) -> bytes:

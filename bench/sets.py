@@ -44,7 +44,6 @@ class Set:
         wanted: the log_format.
         events: the events that it is made of, in the order in which they come.
         repeats: see `bench.vary.make_template`.
-        share: of the size of the others.
         compared: everybody is measured on it; otherwise only ours and the newest laurel.
         default: it is measured when nobody names sets.
     """
@@ -53,7 +52,6 @@ class Set:
     wanted: Format
     events: Callable[[], Iterable[list[bytes]]]
     repeats: bool = True
-    share: float = 1.0
     compared: bool = True
     default: bool = True
 
@@ -99,7 +97,7 @@ SETS: dict[str, Set] = {
     "network": Set("system calls with an address, raw", "raw", _network),
     "worst": Set("the worst cases in turn, raw", "raw", worst.every),
     **{
-        f"worst-{name}": Set(f"the worst cases: {name} alone, raw", "raw", kind, share=0.25, compared=False)
+        f"worst-{name}": Set(f"the worst cases: {name} alone, raw", "raw", kind, compared=False)
         for name, kind in worst.KINDS.items()
     },
     "exec-no-repeats": Set(

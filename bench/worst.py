@@ -89,7 +89,10 @@ def many_fields() -> Iterator[Event]:
     pairs = b" ".join(b"f%d=%d" % (number, number) for number in range(720))
     yield [_line(b"USER", _USER + pairs + b" res=success'")]
     same = b" ".join(b"key%d=0x%x" % (number % 9, number) for number in range(720))
-    yield [_line(b"CONFIG_CHANGE", b"pid=4400 auid=1000 ses=3 op=set " + same + b" res=1")]
+    yield [
+        _line(b"CONFIG_CHANGE", b"pid=4400 auid=1000 ses=3 op=set " + same + b" res=1"),
+        _line(b"SYSCALL", _HEAD.replace(b"items=1", b"items=0")),
+    ]
     short = b" ".join(b'a%d="%c"' % (number, 97 + number % 26) for number in range(1, 780))
     yield _execution(b'argc=780 a0="sh" ' + short)
 
