@@ -7,7 +7,6 @@ the ratio to ours of the same round. What fails is named below its table, and th
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from bench.contenders import HERE, Contender, Missing
 from bench.corpus import MIB, CorpusError, default_vectors, read_events, templates, write_corpus
 from bench.measure import Log, from_file, paced
 from bench.peers import all_contenders
+from bench.place import place
 from bench.results import Results, in_words
 from bench.sets import SETS
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 PACED_SECONDS = 10
 # Logs that are also sent as auditd sends them.
 PACED_SETS = ("exec", "mixed")
-_SHM = Path("/dev/shm")  # noqa: S108  # memory, so that no disk is measured; the folder in it gets a name of its own
 # The log, slices of it, and the largest output beside it.
 _ROOM = 6
 
@@ -67,11 +66,12 @@ def main() -> int:
     arguments = _arguments()
     try:
         wanted = list(_wanted(arguments))
+        folder = place(int(arguments.size * MIB) * _ROOM, arguments.work)
         with (
             Results(arguments.results, "figure", {"size_mib": arguments.size, "rounds": arguments.rounds}) as results,
-            tempfile.TemporaryDirectory(prefix="audisp-pyaudit-bench.", dir=_place(arguments)) as folder,
+            tempfile.TemporaryDirectory(prefix="audisp-pyaudit-bench.", dir=folder) as inner,
         ):
-            return _figure(arguments, wanted, results, Path(folder))
+            return _figure(arguments, wanted, results, Path(inner))
     except (CorpusError, OSError) as error:
         sys.stderr.write(f"bench.figure: {error}\n")
         return 1
@@ -109,23 +109,6 @@ def _wanted(arguments: argparse.Namespace) -> Iterator[Wanted]:
         kinds = each.kinds(repeats=repeats)
         alone = bool(arguments.set) and len(arguments.set) == 1
         yield Wanted(name, each.about, kinds, size, each.compared, paced=alone or name in PACED_SETS)
-
-
-def _place(arguments: argparse.Namespace) -> Path:
-    """Where the log and the output go."""
-    if arguments.work:
-        return Path(arguments.work)
-    room = int(arguments.size * MIB) * _ROOM
-    if _SHM.is_dir() and shutil.disk_usage(_SHM).free > room and _memory_free() > room:
-        return _SHM
-    folder = HERE / "out"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-def _memory_free() -> int:
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), 0)
 
 
 def _figure(arguments: argparse.Namespace, wanted: Sequence[Wanted], results: Results, folder: Path) -> int:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench import worst
-from bench.corpus import HEADER, default_vectors, read_events, templates
+from bench.corpus import default_vectors, read_events, templates
+from bench.vary import HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
