@@ -1,9 +1,10 @@
 """What delivery costs: our process with each kind of sink, beside laurel writing a file, under the same load.
 
-The load is that of the drills (`tests/drills/writer.py`): executions of five records and log-ins, one blocking write a
-record, at a rate. Every round runs everybody once. Kafka is a broker of our own on loopback (`make test-tools`).
+The load is `bench.load`: one blocking write a record, at a rate. Every round runs everybody once. Kafka is a broker of
+our own on loopback (`make test-tools`), asked for the acknowledgement of all replicas, compressed with zstd, fed from
+the spool on disk.
 
-    python -m bench.delivery                      # 10,000 events/s for 20 s, 3 rounds
+    python -m bench.delivery                      # 10,000 events/s for 20 s, 7 rounds: half an hour
     python -m bench.delivery --seconds 600 --rounds 1 --only kafka
 """
 
@@ -11,206 +12,101 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
-import os
-import re
-import socket
-import subprocess
 import sys
 import tempfile
-import threading
-import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
-from bench.contenders import Missing, all_contenders
-from tests.kafka import broker as kafka_broker
-from tests.kafka.broker import Broker
+from bench import broker, tables
+from bench.contenders import HERE, Missing
+from bench.place import place
+from bench.results import Results, in_words
+from bench.running import Case, RunningError, file_sinks, newest_laurel, ours, run
+from bench.sets import SETS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-_WRITER = Path(__file__).parents[1] / "tests" / "drills" / "writer.py"
-# Of the writer's mix: nine executions of five records, and a log-in of one.
-_RECORDS_PER_EVENT = 4.6
-_TICK = os.sysconf("SC_CLK_TCK")
-_KIB = 1024
-_WARM_SECONDS = 5.0
+    from tests.kafka.broker import Broker
 
-
-@dataclass(frozen=True)
-class Case:
-    """Somebody under load: the command and its configuration, made in a folder; how many read from its socket."""
-
-    name: str
-    prepare: Callable[[Path], list[str]]
-    readers: int = 0
-
-
-@dataclass
-class Run:
-    """What a run gave: CPU µs per event, memory in MiB, and waits of the writer in ms."""
-
-    cpu: float
-    warm: float
-    peak: float
-    waits: dict[str, float]
-    ledger: str = ""
-
-
-@dataclass
-class _Load:
-    """The writer."""
-
-    rate: float
-    process: subprocess.Popen[bytes] = field(init=False)
-    control: socket.socket = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        base_ms = str(time.time_ns() // 1_000_000)
-        command = [sys.executable, str(_WRITER), str(self.rate * _RECORDS_PER_EVENT), base_ms]
-        self.process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=subprocess.PIPE)
-        theirs.close()
-
-    def stop(self) -> dict[str, object]:
-        """What it says that it did."""
-        self.control.send(b"stop")
-        out = self.process.stdout
-        said: dict[str, object] = json.loads(out.readline() if out else b"{}")
-        return said
-
-    def close(self) -> None:
-        """The end of the input."""
-        self.control.close()
-        self.process.wait()
-        if self.process.stdout:
-            self.process.stdout.close()
+_ROOM_BYTES = 3 * 1024**3
+_SPOOL = '[queue]\nmode = "{mode}"\npath = "{disk}/{name}"\n'
 
 
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="measure what delivery costs")
+    parser.add_argument("--set", choices=sorted(SETS), default="exec")
     parser.add_argument("--rate", type=int, default=10_000, help="events per second")
     parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", action="append", metavar="NAME", help="cases whose name begins so; repeatable")
+    parser.add_argument("--work", type=Path, help="folder for files; default: memory if there is room")
+    parser.add_argument("--disk", type=Path, default=HERE / "out", help="folder for spools and the broker's data")
+    parser.add_argument("--results", type=Path, default=HERE / "out" / "delivery.jsonl")
     arguments = parser.parse_args()
+    if min(arguments.rate, arguments.seconds, arguments.rounds) <= 0:
+        parser.error("--rate, --seconds and --rounds have to be above 0")
+    arguments.disk.mkdir(parents=True, exist_ok=True)
+    facts = {"seconds": arguments.seconds, "rounds": arguments.rounds}
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="audisp-pyaudit-delivery.")))
-        broker = stack.enter_context(_broker(folder))
-        cases = [each for each in _cases(broker) if _chosen(each, arguments.only)]
-        runs: dict[str, list[Run]] = {each.name: [] for each in cases}
+        results = stack.enter_context(Results(arguments.results, "delivery", facts))
+        disk = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="delivery.", dir=arguments.disk)))
+        work = place(_ROOM_BYTES, arguments.work)
+        there = stack.enter_context(broker.broker(disk))
+        if there is None:
+            results.add({"kind": "missing", "contender": "kafka", "why": "there is no Kafka here (make test-tools)"})
+        cases = [each for each in _cases(there, disk, results) if _chosen(each, arguments.only)]
         for number in range(arguments.rounds):
-            for case in cases:
-                place = folder / f"{case.name}-{number}"
-                place.mkdir()
-                runs[case.name].append(_run(case, place, arguments.rate, arguments.seconds))
-    print(f"{arguments.rate:,} events/s for {arguments.seconds:g} s, medians of {arguments.rounds} rounds\n")
-    print(f"{'':24}{'CPU µs/event':>14}{'RSS warm':>10}{'peak MiB':>10}{'wait p99.9':>12}{'max ms':>8}  ledger")
-    for name, found in runs.items():
-        middle = [median(getattr(each, what) for each in found) for what in ("cpu", "warm", "peak")]
-        waits = [median(each.waits[what] for each in found) for what in ("p999", "max")]
-        figures = f"{middle[0]:14.1f}{middle[1]:10.1f}{middle[2]:10.1f}{waits[0]:12.2f}{waits[1]:8.1f}"
-        print(f"{name:24}{figures}  {found[-1].ledger}")
-    return 0
+            first = number % len(cases) if cases else 0
+            for case in [*cases[first:], *cases[:first]]:
+                print(f"round {number + 1} of {arguments.rounds}: {case.name}", file=sys.stderr)
+                with tempfile.TemporaryDirectory(prefix="audisp-pyaudit-bench.", dir=work) as folder:
+                    results.add(_line(arguments, case, number, Path(folder)))
+    print(in_words(results.circumstances))
+    for table in tables.deliveries(results.lines):
+        print("\n" + table.text(), end="")
+    return 1 if any(line.get("trouble") for line in results.lines) else 0
+
+
+def _line(arguments: argparse.Namespace, case: Case, number: int, folder: Path) -> dict[str, object]:
+    about = {"kind": "delivery", "case": case.name, "round": number, "rate": arguments.rate, "set": arguments.set}
+    try:
+        outcome = run(case, folder, arguments.rate, arguments.seconds, arguments.set)
+        figures = {"cpu_us": outcome.cpu_us(), "rss_mib": outcome.rss, "peak_mib": outcome.peak}
+    except (RunningError, OSError) as error:
+        return about | {"trouble": str(error)}
+    more = {"events_per_s": outcome.events_per_s, "dropped": outcome.dropped, "ledger": outcome.ledger}
+    return about | figures | more | {"trouble": ""}
 
 
 def _chosen(case: Case, only: list[str] | None) -> bool:
     return not only or any(case.name.startswith(each) for each in only)
 
 
-@contextlib.contextmanager
-def _broker(folder: Path) -> Iterator[Broker | None]:
-    why = kafka_broker.why_not()
-    if why:
-        print(f"without Kafka: {why}")
-        yield None
-        return
-    (folder / "kafka").mkdir()
-    made = Broker(folder / "kafka")
-    yield made
-    made.stop()
-
-
-def _cases(broker: Broker | None) -> Iterator[Case]:
-    yield _ours("file", '[sinks.out]\ntype = "file"\npath = "{folder}/out"\n')
-    yield _ours("subscribers-10", '[sinks.out]\ntype = "unix"\npath = "{folder}/sock"\n', readers=10)
+def _cases(there: Broker | None, disk: Path, results: Results) -> Iterator[Case]:
+    yield ours("file, JSON", file_sinks())
+    yield ours("file, msgpack", file_sinks(framing="msgpack"))
+    subscribers = '[sinks.out]\ntype = "unix"\npath = "{folder}/sock"\n'
+    yield ours("10 subscribers", subscribers, readers=10)
     away = '[sinks.out]\ntype = "kafka"\nbootstrap = "127.0.0.1:1"\n'
-    yield _ours("spool-broker-away", '[queue]\npath = "{folder}/spool"\n' + away)
-    if broker is not None:
+    yield ours("spool, broker away", _queue("lossless", disk) + away)
+    if there is not None:
         for mode in ("lossless", "lossy"):
-            topic = f"bench-{mode}"
-            broker.make_topic(topic, config={"retention.bytes": "268435456", "segment.bytes": "67108864"})
-            there = f'[sinks.out]\ntype = "kafka"\nbootstrap = "{broker.bootstrap}"\ntopic = "{topic}"\n'
-            yield _ours(f"kafka-{mode}", f'[queue]\nmode = "{mode}"\npath = "{{folder}}/spool"\n{there}')
-    for each in all_contenders():
-        if each.name.startswith("laurel"):
-            if isinstance(each, Missing):
-                print(f"left out: {each.name}: {each.why}")
-            else:
-                yield Case(each.name, lambda folder, made=each: made.prepare(folder).argv)  # type: ignore[misc]
-
-
-def _ours(name: str, config: str, readers: int = 0) -> Case:
-    def prepare(folder: Path) -> list[str]:
-        path = folder / "ours.toml"
-        ours = f'[state]\npath = ""\n[metrics]\nstatus = "{folder}/status.json"\n'
-        path.write_text(ours + config.replace("{folder}", str(folder)))
-        return [sys.executable, "-I", "-m", "audisp_pyaudit", "--config", str(path), "--print-ledger"]
-
-    return Case(name, prepare, readers)
-
-
-def _run(case: Case, folder: Path, rate: float, seconds: float) -> Run:
-    ours, theirs = socket.socketpair()
-    errors = folder / "stderr"
-    with errors.open("wb") as stderr:
-        command = case.prepare(folder)
-        process = subprocess.Popen(
-            command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=stderr, env={}, cwd=folder
+            yield ours(f"kafka, {mode}", _queue(mode, disk) + broker.sink(there, f"bench-{mode}"))
+        msgpack = broker.sink(there, "bench-msgpack").replace(
+            "[sinks.out.librd", 'format = "msgpack"\n[sinks.out.librd'
         )
-    theirs.close()
-    load = _Load(rate)
-    socket.send_fds(load.control, [b"socket"], [ours.fileno()])
-    ours.close()
-    readers = [threading.Thread(target=_read, args=(folder / "sock",), daemon=True) for _ in range(case.readers)]
-    for reader in readers:
-        reader.start()
-    time.sleep(_WARM_SECONDS)
-    warm, began = _memory(process.pid, "VmRSS"), _processor_seconds(process.pid)
-    time.sleep(seconds)
-    said = load.stop()
-    cpu, peak = _processor_seconds(process.pid) - began, _memory(process.pid, "VmHWM")
-    load.close()
-    process.wait()
-    sink = re.search(r"^sink out: (.*)$", errors.read_text(errors="replace"), re.MULTILINE)
-    waits = said["waits_ms"]
-    if not isinstance(waits, dict):
-        raise TypeError(said)
-    events = int(str(said["last"])) - rate * _WARM_SECONDS  # who starts up pays for that once, not for each event
-    return Run(cpu / events * 1e6, warm, peak, waits, sink[1] if sink else "")
+        yield ours("kafka, lossless, msgpack", _queue("lossless", disk) + msgpack)
+    laurel = newest_laurel()
+    if isinstance(laurel, Missing):
+        results.add({"kind": "missing", "contender": laurel.name, "why": laurel.why})
+    else:
+        yield laurel
 
 
-def _read(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as client, contextlib.suppress(OSError):
-        while not path.exists():
-            time.sleep(0.01)
-        client.connect(str(path))
-        while client.recv(1 << 20):
-            pass
-
-
-def _processor_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICK
-
-
-def _memory(pid: int, what: str) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next((int(each.split()[1]) / _KIB for each in lines if each.startswith(f"{what}:")), 0.0)
+def _queue(mode: str, disk: Path) -> str:
+    return _SPOOL.format(mode=mode, disk=disk, name="spool-{run}")
 
 
 if __name__ == "__main__":

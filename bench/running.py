@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -100,10 +101,16 @@ class Outcome:
         return median([sample.rss for sample in self.samples if sample.at >= WARM_SECONDS] or [0.0])
 
     @property
+    def dropped(self) -> int:
+        """Records that ours did not take in, since it could not keep up."""
+        found = re.search(r"\bintake_full (\d+)", self.said)
+        return int(found[1]) if found else 0
+
+    @property
     def ledger(self) -> str:
-        """What ours said of its ledger at the end."""
-        found = [line for line in self.said.splitlines() if line.startswith(("ledger ", "sink ", "records "))]
-        return "; ".join(found)
+        """What ours said of its sink `out` at the end."""
+        found = re.search(r"^sink out\d*: (.*)$", self.said, re.MULTILINE)
+        return found[1] if found else ""
 
 
 class Running:
@@ -250,12 +257,12 @@ def run(case: Case, folder: Path, rate: float, seconds: float, wanted: str = "ex
 
 
 def ours(name: str, config: str, *, readers: int = 0) -> Case:
-    """Ours, with this configuration: `{folder}` in it stands for the run's folder."""
+    """Ours, with this configuration: `{folder}` in it stands for the run's folder, `{run}` for that one's name."""
 
     def prepare(folder: Path) -> list[str]:
         path = folder / "ours.toml"
         rest = f'[state]\npath = ""\n[metrics]\nstatus = "{folder}/status.json"\n'
-        path.write_text(rest + config.replace("{folder}", str(folder)))
+        path.write_text(rest + config.replace("{folder}", str(folder)).replace("{run}", folder.name))
         return [sys.executable, "-I", "-m", "audisp_pyaudit", "--config", str(path), "--print-ledger"]
 
     return Case(name, prepare, readers)
