@@ -38,6 +38,12 @@ $(VENV)/.package-tools: $(VENV)/.dev
 	$(BIN)/pip install --quiet --disable-pip-version-check -r $(VENV)/package-requirements.txt
 	touch $@
 
+# What draws the plots of docs/performance.md; a test draws them again.
+$(VENV)/.bench-tools: $(VENV)/.dev
+	$(BIN)/python tools/dev-requirements.py pyproject.toml bench > $(VENV)/bench-requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r $(VENV)/bench-requirements.txt
+	touch $@
+
 .PHONY: dev
 dev: $(VENV)/.built ## build the engine into .venv
 
@@ -70,7 +76,7 @@ install: ## the plugin on this host (as root, after `make wheel`); auditd is not
 	tools/install dist/*_$$(uname -m).whl
 
 .PHONY: lint
-lint: dev ## every static check
+lint: dev $(VENV)/.bench-tools ## every static check
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -83,7 +89,7 @@ lint: dev ## every static check
 	cd bench/stages && cargo fmt --check && cargo clippy --locked --all-targets -- -D warnings
 
 .PHONY: test-tools
-test-tools: $(VENV)/.dev # libauparse is what our reading is compared with, with users of our own: libraries, nothing is started
+test-tools: $(VENV)/.dev $(VENV)/.bench-tools # libauparse is what our reading is compared with, with users of our own: libraries, nothing is started
 	@# Debian's own libraries of Python are what a deb depends on.
 	@tools/from-debian "tests that need it will be skipped" libauparse0 libnss-wrapper java:default-jre-headless mvn:maven \
 		openssl:openssl mandoc:mandoc groff:groff-base apparmor_parser:apparmor \
@@ -134,15 +140,44 @@ drills: dev test-tools ## every fault drill at full length: 10,000 records a sec
 demo: dev ## a real log through the plugin, seen at the other end
 	@PATH=$(abspath $(BIN)):$$PATH tools/demo
 
-.PHONY: bench
-bench: dev ## cost per event beside laurel and auparse, in one run
+.PHONY: bench-peers
+bench-peers: dev
 	-$(BIN)/python -m bench.fetch_peers
+
+.PHONY: bench
+bench: bench-peers ## cost per event beside laurel, auparse and others, in one run (an hour and a half)
 	$(BIN)/python -m bench.figure
 
 .PHONY: bench-stages
 bench-stages: dev ## what each stage of the engine costs, in bytes of the log a second
 	mkdir -p bench/out && $(BIN)/python -m bench.corpus --size 40 bench/out/stages.log
 	cd bench/stages && AUDIT_LOG=$(abspath bench/out/stages.log) cargo bench --locked
+
+.PHONY: bench-all
+bench-all: bench-peers test-tools ## everything that docs/performance.md shows, into bench/results, on a quiet machine (five hours)
+	@# Each goes on where one before it failed; what failed is said in its file, and at the end.
+	failed=; for each in floors figure delivery latency growth; do \
+		$(BIN)/python -m bench.$$each --results bench/results/$$each.jsonl || failed="$$failed $$each"; done; \
+	$(BIN)/python -m bench.plots || failed="$$failed plots"; \
+	[ -z "$$failed" ] || { echo "with failures:$$failed" >&2; exit 1; }
+
+.PHONY: bench-plots
+bench-plots: dev $(VENV)/.bench-tools ## docs/performance.md and its plots, from bench/results
+	$(BIN)/python -m bench.plots
+
+.PHONY: valgrind
+valgrind:
+	@command -v valgrind >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends valgrind libc6-dbg >/dev/null; } || \
+		{ echo "valgrind is missing (apt-get install valgrind libc6-dbg)" >&2; exit 1; }
+
+.PHONY: bench-instructions
+bench-instructions: dev valgrind ## count the engine's instructions, and store them in bench/instructions.tsv
+	$(BIN)/python -m bench.instructions
+
+.PHONY: check-instructions
+check-instructions: dev valgrind ## fail if anything takes more instructions than are stored
+	$(BIN)/python -m bench.instructions --check
 
 .PHONY: man
 man: $(VENV)/.dev ## the manual pages, from man/*.rst and the comments of plugin/audisp-pyaudit.toml

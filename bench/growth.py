@@ -160,7 +160,11 @@ def _measured(arguments: argparse.Namespace, results: Results, case: Case, rate:
         running.watch(WARM_SECONDS + arguments.seconds)
         outcome = running.end()
         figures = {"cpu_us": outcome.cpu_us(), "rss_mib": outcome.rss, "peak_mib": outcome.peak}
-        results.add(about | figures | {"events_per_s": outcome.events_per_s, "dropped": outcome.dropped})
+        results.add(
+            about
+            | figures
+            | {"events_per_s": outcome.events_per_s, "dropped": outcome.dropped, "ledger": outcome.ledger}
+        )
 
     _guarded(results, about, measured, Running(case, _folder(arguments.work), rate, arguments.set))
 

@@ -43,6 +43,8 @@ COMMITS_MS = (50, 1)
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
 _SEQUENCE = re.compile(rb'"sequence":(\d+)')
 _NS_PER_MS = 1_000_000
+# What came while the process started waited for it; by then it is delivered, and the status, once a second, tells so.
+_SETTLED_SECONDS = WARM_SECONDS + 3
 
 
 def main() -> int:
@@ -93,13 +95,13 @@ def measured(  # noqa: PLR0913, PLR0917  # what a run is made of
         queue = f'[queue]\npath = "{folder}/spool"\ncommit_ms = {commit}\n'
         case = ours(topic, queue + sink)
         with Running(case, folder, rate, arguments.set, folder / "times") as running:
-            running.watch(WARM_SECONDS)
+            running.watch(_SETTLED_SECONDS)
             before = _histogram(folder)
             running.watch(arguments.seconds)
             counts = [after - begun for after, begun in zip(_histogram(folder), before, strict=True)]
             outcome = running.end()
         written = array("q", (folder / "times").read_bytes())
-    first = int(rate * WARM_SECONDS)
+    first = int(rate * _SETTLED_SECONDS)
     took = waits(((each.value(), each.timestamp()[1]) for each in everything(there.bootstrap, topic)), written, first)
     if not took:
         raise RunningError(f"{topic}: nothing arrived")

@@ -66,7 +66,7 @@ class Results:
         self.lines.append(line)
         if self._part:
             with self._part.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+                stream.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
 def circumstances(bench: str) -> Line:

@@ -6,6 +6,7 @@ minute of the machine is in both of their numbers.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
@@ -161,4 +162,125 @@ def deliveries(lines: Sequence[Line]) -> list[Table]:
                 row += [f"{median(run[each] for run in good):.1f}" for each in ("rss_mib", "peak_mib")]
                 table.rows.append([*row, f"{median(run['events_per_s'] for run in good):,.0f}"])
         found.append(table)
+    return found
+
+
+def floors(lines: Sequence[Line]) -> list[Table]:
+    """The table of `bench.floors`."""
+    names = {
+        "memcpy": "copied in memory (memcpy)",
+        "memchr": "line ends looked for (memchr)",
+        "copy": "read and written, 256 KiB at once",
+    }
+    found = of_kind(lines, "floor")
+    head = ["", *(f"{each['set']}, {what}" for each in found for what in ("ns/byte", "µs/event"))]
+    table = Table("What a log's bytes cost if nothing is understood of them", head)
+    for key, name in names.items():
+        row = [name]
+        for each in found:
+            row += [f"{each[key] / each['bytes']:.3f}", f"{each[key] / each['events'] / 1000:.3f}"]
+        table.rows.append(row)
+    return [table] if found else []
+
+
+def latencies(lines: Sequence[Line]) -> list[Table]:
+    """Tables of `bench.latency`: one for each time that the queue gathers."""
+    tables: list[Table] = []
+    every = of_kind(lines, "latency")
+    for commit in dict.fromkeys(line["commit_ms"] for line in every):
+        head = ["events/s", "linger.ms", "p50", "p99", "p99.9", "acknowledged: p50", "p99", "p99.9", "CPU µs/event"]
+        title = f"Milliseconds from the record to the broker, `commit_ms = {commit}`"
+        table = Table(title, head)
+        for line in every:
+            if line["commit_ms"] != commit:
+                continue
+            if line.get("trouble"):
+                table.notes.append(f"{line['rate']:,} events/s, linger {line['linger_ms']} ms: {line['trouble']}")
+                continue
+            row = [f"{line['rate']:,}", str(line["linger_ms"])]
+            row += [f"{line[f'{what}_{key}']:.0f}" for what in ("appended", "acknowledged") for key in _QUANTILES]
+            table.rows.append([*row, f"{line['cpu_us']:.1f}"])
+        tables.append(table)
+    return tables
+
+
+_QUANTILES = ("p50", "p99", "p999")
+
+
+def growth(lines: Sequence[Line]) -> list[Table]:
+    """Tables of `bench.growth`: over rates, sinks and subscribers; the long runs in one line each."""
+    tables = [
+        _points(lines, "rate", "Over rates, one sink that is a file", ("who", "rate")),
+        _points(lines, "sinks", "Over the number of sinks, all of them files", ("rate", "sinks")),
+        _points(lines, "subscribers", "Over the number of subscribers of a socket", ("rate", "subscribers")),
+        _long_runs(lines),
+        _spool(lines),
+    ]
+    return [table for table in tables if table.rows or table.notes]
+
+
+def _points(lines: Sequence[Line], kind: str, title: str, keys: tuple[str, ...]) -> Table:
+    heads = {"who": "", "rate": "events/s wanted", "sinks": "sinks", "subscribers": "subscribers"}
+    head = [*(heads[key] for key in keys), "events/s", "CPU µs/event", "RSS MiB", "peak MiB", "records dropped"]
+    table = Table(title, head)
+    for line in of_kind(lines, kind):
+        cells = [f"{line[key]:,}" if isinstance(line[key], int) else str(line[key]) for key in keys]
+        if line.get("trouble"):
+            table.notes.append(f"{', '.join(cells)}: {line['trouble']}")
+            continue
+        figures = [f"{line['events_per_s']:,.0f}", f"{line['cpu_us']:.1f}"]
+        figures += [f"{line['rss_mib']:.1f}", f"{line['peak_mib']:.1f}", f"{line['dropped']:,}"]
+        table.rows.append([*cells, *figures])
+    return table
+
+
+def _long_runs(lines: Sequence[Line]) -> Table:
+    head = ["", "events/s", "minutes", "RSS MiB at 10 s", "in the middle", "at the end", "largest"]
+    table = Table("Memory over minutes", head)
+    runs = of_kind(lines, "minutes")
+    for who in dict.fromkeys(line["who"] for line in runs):
+        own = [line for line in runs if line["who"] == who and not line.get("trouble")]
+        table.notes += [f"{who}: {line['trouble']}" for line in runs if line["who"] == who and line.get("trouble")]
+        if own:
+            early = next((line for line in own if line["at_s"] >= _EARLY_SECONDS), own[-1])
+            looks = [early["rss_mib"], own[len(own) // 2]["rss_mib"], own[-1]["rss_mib"]]
+            looks.append(max(line["rss_mib"] for line in own))
+            length = [f"{own[0]['rate']:,}", f"{own[-1]['at_s'] / 60:.1f}"]
+            table.rows.append([who, *length, *(f"{look:.1f}" for look in looks)])
+    return table
+
+
+_EARLY_SECONDS = 10
+
+
+def _spool(lines: Sequence[Line]) -> Table:
+    """By tenths of the spool."""
+    table = Table("While a spool fills, the broker away", ["GiB in the spool", "CPU µs/event", "RSS MiB"])
+    ends = of_kind(lines, "spool-end")
+    every = of_kind(lines, "spool")
+    table.notes += [line["trouble"] for line in every if line.get("trouble")]
+    for low, high, cpu in spool_steps(lines):
+        table.rows.append([f"{low['spool_bytes'] / _GIB:.2f}-{high['spool_bytes'] / _GIB:.2f}"])
+        table.rows[-1] += [f"{cpu:.1f}", f"{high['rss_mib']:.1f}"]
+    table.notes += [f"{line['events']:,.0f} events at {line['events_per_s']:,.0f} a second" for line in ends]
+    return table
+
+
+_GIB = 1024**3
+_STEPS = 10
+
+
+def spool_steps(lines: Sequence[Line]) -> list[tuple[Line, Line, float]]:
+    """The filling of a spool in ten steps: their first and last sample, and CPU µs per event between them."""
+    samples = [line for line in of_kind(lines, "spool") if not line.get("trouble")]
+    rate = next((line["events_per_s"] for line in of_kind(lines, "spool-end")), 0)
+    settled = [line for line in samples if line["at_s"] >= _EARLY_SECONDS]
+    if not rate or len(settled) <= _STEPS:
+        return []
+    places = [(len(settled) - 1) * step // _STEPS for step in range(_STEPS + 1)]
+    found = []
+    for begin, end in itertools.pairwise(places):
+        low, high = settled[begin], settled[end]
+        cpu = (high["cpu_s"] - low["cpu_s"]) / ((high["at_s"] - low["at_s"]) * rate) * 1e6
+        found.append((low, high, cpu))
     return found
