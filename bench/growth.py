@@ -1,6 +1,6 @@
 """How cost grows: CPU time of an event and memory over rates, minutes, sinks, subscribers, and a spool that fills.
 
-    python -m bench.growth                                      # all: some 50 minutes, 11 GB of disk
+    python -m bench.growth                                      # all: some 75 minutes, 11 GB of disk
     python -m bench.growth --part rates --part sinks --seconds 5
     python -m bench.growth --part spool --spool-gib 1
 
@@ -10,12 +10,14 @@ Each part adds lines to a file of results. Who fails is noted there with the rea
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench import broker
 from bench.contenders import HERE, Missing
 from bench.place import place
 from bench.results import Results
@@ -75,20 +77,31 @@ def rates(arguments: argparse.Namespace, results: Results) -> None:
 
 
 def minutes(arguments: argparse.Namespace, results: Results) -> None:
-    """Memory once a second over minutes, beside laurel."""
-    for case in _with_laurel(ours("audisp-pyaudit-json", file_sinks()), results):
-        about = {"kind": "minutes", "who": case.name, "rate": MINUTES_RATE}
+    """Memory once a second over minutes: into a file beside laurel, and through a spool on disk to Kafka."""
+    with contextlib.ExitStack() as stack:
+        disk = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="growth.", dir=arguments.disk)))
+        there = stack.enter_context(broker.broker(disk))
+        cases = _with_laurel(ours("audisp-pyaudit-json", file_sinks()), results)
+        if there is None:
+            results.add({"kind": "missing", "contender": "kafka", "why": "there is no Kafka here (make test-tools)"})
+        else:
+            cases.append(
+                ours("audisp-pyaudit-kafka", f'[queue]\npath = "{disk}/spool"\n{broker.sink(there, "minutes")}')
+            )
+        for case in cases:
+            about = {"kind": "minutes", "who": case.name, "rate": MINUTES_RATE}
 
-        def note(sample: Sample, about: dict[str, object] = about) -> bool:
-            results.add(about | {"at_s": round(sample.at, 1), "rss_mib": round(sample.rss, 2), "cpu_s": sample.cpu})
-            return True
+            def note(sample: Sample, about: dict[str, object] = about) -> bool:
+                at = {"at_s": round(sample.at, 1), "rss_mib": round(sample.rss, 2), "cpu_s": sample.cpu}
+                results.add(about | at)
+                return True
 
-        def watched(running: Running, note: Callable[[Sample], bool] = note) -> None:
-            running.watch(arguments.minutes * 60, note)
-            running.end()
+            def watched(running: Running, note: Callable[[Sample], bool] = note) -> None:
+                running.watch(arguments.minutes * 60, note)
+                running.end()
 
-        running = Running(case, _folder(arguments.work), MINUTES_RATE, arguments.set)
-        _guarded(results, about, watched, running)
+            running = Running(case, _folder(arguments.work), MINUTES_RATE, arguments.set)
+            _guarded(results, about, watched, running)
 
 
 def sinks(arguments: argparse.Namespace, results: Results) -> None:

@@ -1,4 +1,4 @@
-"""The figures of docs/performance.md: what stands there between markers is made from bench/results, and from nothing else.
+"""The figures of docs/performance.md: what stands there between markers is made from bench/results alone.
 
 In: files of results. Out: the page, with the same text around new tables. `<!-- figures: NAME -->` begins a part and
 `<!-- end -->` ends it; what is outside is written by people.
@@ -7,7 +7,7 @@ In: files of results. Out: the page, with the same text around new tables. `<!--
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench import instructions, tables
@@ -15,10 +15,13 @@ from bench.contenders import HERE
 from bench.results import RESULTS, in_words, read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
+    from pathlib import Path
 
     from bench.results import Line
     from bench.tables import Table
+
+Maker = Callable[[Sequence["Line"]], list["Table"]]
 
 PAGE = HERE.parent / "docs" / "performance.md"
 _PART = re.compile(r"(<!-- figures: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -67,9 +70,7 @@ def words(circumstances: Mapping[str, Any]) -> str:
     return "; ".join([in_words(circumstances), ", ".join(facts)]).removesuffix("; ")
 
 
-def _part(
-    bench: str, make: Callable[[Sequence[Line]], list[Table]], plots: Sequence[str] = ()
-) -> Callable[[Path], str]:
+def _part(bench: str, make: Maker, plots: Sequence[str] = ()) -> Callable[[Path], str]:
     """What makes a part of the page from one file of results."""
 
     def made(results: Path) -> str:
@@ -85,7 +86,7 @@ def _part(
     return made
 
 
-def _chosen(mode: str, names: Sequence[str]) -> Callable[[Sequence[Line]], list[Table]]:
+def _chosen(mode: str, names: Sequence[str]) -> Maker:
     """Some of the logs of `bench.figure`, fed in one way."""
 
     def made(lines: Sequence[Line]) -> list[Table]:
@@ -100,7 +101,7 @@ def _worst(lines: Sequence[Line]) -> list[Table]:
     return [table for table in tables.figures(lines) if table.title.startswith("What a byte costs")]
 
 
-def _growth(*kinds: str) -> Callable[[Sequence[Line]], list[Table]]:
+def _growth(*kinds: str) -> Maker:
     return lambda lines: tables.growth([line for line in lines if line["kind"] in kinds])
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -22,11 +23,10 @@ from bench.results import RESULTS, ResultsError, of_kind, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
 
     from bench.results import Line
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {  # matplotlib types each of its keys
     "svg.fonttype": "none",
     "svg.hashsalt": "audisp-pyaudit",
     "font.size": 9,
@@ -44,22 +44,24 @@ def main() -> int:
     """Draw and write."""
     parser = argparse.ArgumentParser(description="make docs/performance.md and its plots from bench/results")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if something would change")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder with the files of results")
+    parser.add_argument("--page", type=Path, default=PAGE, help="the page; plots go into a folder beside it")
     arguments = parser.parse_args()
     try:
-        wanted = everything()
+        wanted = everything(arguments.results, arguments.page)
     except (ResultsError, PageError, OSError) as error:
         sys.stderr.write(f"bench.plots: {error}\n")
         return 1
     changed = [path for path, content in wanted.items() if not path.exists() or path.read_bytes() != content]
     for path in changed:
-        print(f"{'would change' if arguments.check else 'written'}: {path.relative_to(PAGE.parents[1])}")
+        print(f"{'would change' if arguments.check else 'written'}: {path.relative_to(arguments.page.parent)}")
         if not arguments.check:
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(wanted[path])
     return 1 if arguments.check and changed else 0
 
 
-def everything(results: Path = RESULTS, page: Path = PAGE) -> dict[Path, bytes]:
+def everything(results: Path, page: Path) -> dict[Path, bytes]:
     """What the page and each plot have to hold.
 
     Args:

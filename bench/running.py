@@ -82,9 +82,13 @@ class Outcome:
     load: dict[str, float] = field(default_factory=dict)
     said: str = ""
 
-    def cpu_us(self, begin: float = WARM_SECONDS) -> float:
-        """Processor time of an event, in µs, from so many seconds after the load's beginning on."""
-        later = [sample for sample in self.samples if sample.at >= begin]
+    def cpu_us(self, begin: float | None = None) -> float:
+        """Processor time of an event, in µs, from so many seconds after the load's beginning on; from the warm-up.
+
+        Raises:
+            RunningError: there are not two samples of that time.
+        """
+        later = [sample for sample in self.samples if sample.at >= (WARM_SECONDS if begin is None else begin)]
         if len(later) < 2:  # noqa: PLR2004  # a difference takes two
             raise RunningError("the run was too short to be measured")
         seconds = later[-1].at - later[0].at
