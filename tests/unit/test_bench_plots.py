@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))  # `bench` is scripts, not installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `bench` is scripts, not installed
 
 from bench.pages import PAGE
 from bench.results import RESULTS
+
+ROOT = PAGE.parents[1]
 
 
 @pytest.fixture(autouse=True)
