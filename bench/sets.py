@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     from bench.corpus import Format
     from bench.vary import Template
 
-# Captured, or written by hand, to break readers or to have every value of a table once: no host sends these often.
+# Captured, or written by hand, to break readers or to have every value of a table once, or records out of order: no host
+# sends these often.
 _ODD = (
     "arguments-",
     "exec-many-",
     "exec-split-",
     "file-long-path",
     "inject-",
+    "late-",
+    "no-end",
     "quirks-",
+    "reversed",
     "truncated-",
     "user-cmd-long",
     "written-",

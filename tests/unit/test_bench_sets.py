@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `bench` is scripts, not installed
 
+from audisp_pyaudit._engine import Engine
 from bench import corpus
 from bench.corpus import make_events
 from bench.sets import SETS
@@ -26,6 +27,14 @@ def test_every_set_gives_a_log_in_its_format(name: str) -> None:
     log = b"".join(events(name))
     assert (b"\x1d" in log) == (SETS[name].wanted == "enriched")
     assert log.count(b"\n") >= 300
+
+
+@pytest.mark.parametrize("name", [name for name, each in SETS.items() if each.default])
+def test_an_event_of_the_log_is_a_document(name: str) -> None:
+    """A cost of an event is that of a document: no event comes in parts because its records are out of order."""
+    engine = Engine({"host": {"name": "lab", "id": "1" * 32, "nodes": []}, "encodings": ["json"], "sinks": ["out"]})
+    wanted = events(name)
+    assert sum(len(frames) for frames in [*(engine.feed(each) for each in wanted), engine.close()]) == len(wanted)
 
 
 def test_executions_are_whole() -> None:
