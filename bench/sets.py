@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bench.corpus import Format
     from bench.vary import Template
 
-# Captured, or written by hand, to break readers or to have every value of a table once, or records out of order: no host
+# Captured, or written by hand, to break readers, to have every value of a table once, or records out of order: no host
 # sends these often.
 _ODD = (
     "arguments-",
