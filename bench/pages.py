@@ -67,6 +67,7 @@ def plotted(name: str) -> str:
 def words(circumstances: Mapping[str, Any]) -> str:
     """Where, when and how much was measured."""
     facts = [text.format(circumstances[key]) for key, text in _FACTS.items() if key in circumstances]
+    facts = [fact.removesuffix("s") if fact == "1 rounds" else fact for fact in facts]
     return "; ".join([in_words(circumstances), ", ".join(facts)]).removesuffix("; ")
 
 
@@ -78,9 +79,12 @@ def _part(bench: str, make: Maker, plots: Sequence[str] = ()) -> Callable[[Path]
         if not path.exists():
             return f"Not measured yet (`python -m bench.{bench}`).\n"
         lines = read(path)
+        found = make(lines)
+        if not found:
+            return f"Not in the newest measurement (`python -m bench.{bench}`).\n"
         parts = [f"Measured {words(lines[0])}.\n"]
         parts += [f"![{name}]({plotted(name)})\n" for name in plots]
-        parts += [table.markdown() for table in make(lines)]
+        parts += [table.markdown() for table in found]
         return "\n".join(parts)
 
     return made

@@ -46,6 +46,14 @@ def test_results_are_told_with_their_circumstances(tmp_path: Path) -> None:
     assert "| copied in memory (memcpy) | 0.100 | 0.010 |" in there
 
 
+def test_what_was_not_measured_is_said(tmp_path: Path) -> None:
+    """A part that a shorter run left out is not empty without a word."""
+    with Results(tmp_path / "growth.jsonl", "growth"):
+        pass
+    there = filled("<!-- figures: sinks -->\n<!-- end -->\n", tmp_path)
+    assert "Not in the newest measurement (`python -m bench.growth`)" in there
+
+
 def test_an_unknown_part_and_a_broken_file_are_named(tmp_path: Path) -> None:
     """A slip on the page or in a file is a sentence."""
     with pytest.raises(PageError, match=r"found nothing-such"):
