@@ -45,6 +45,8 @@ _SEQUENCE = re.compile(rb'"sequence":(\d+)')
 _NS_PER_MS = 1_000_000
 # What came while the process started waited for it; by then it is delivered, and the status, once a second, tells so.
 _SETTLED_SECONDS = WARM_SECONDS + 3
+# What came last is in the spool when the process ends; all before it has to arrive.
+_LAST_SECONDS = 1.0
 
 
 def main() -> int:
@@ -101,10 +103,10 @@ def measured(  # noqa: PLR0913, PLR0917  # what a run is made of
             counts = [after - begun for after, begun in zip(_histogram(folder), before, strict=True)]
             outcome = running.end()
         written = array("q", (folder / "times").read_bytes())
-    first = int(rate * _SETTLED_SECONDS)
-    took = waits(((each.value(), each.timestamp()[1]) for each in everything(there.bootstrap, topic)), written, first)
-    if not took:
-        raise RunningError(f"{topic}: nothing arrived")
+    counted = range(int(rate * _SETTLED_SECONDS), len(written) - int(rate * _LAST_SECONDS))
+    took = waits(((each.value(), each.timestamp()[1]) for each in everything(there.bootstrap, topic)), written, counted)
+    if not took or len(took) < len(counted):
+        raise RunningError(f"{topic}: {len(took)} of {len(counted)} events arrived")
     acknowledged = {f"acknowledged_{key}": quantile(counts, part) for key, part in QUANTILES.items()}
     appended = {f"appended_{key}": round(of(took, part), 2) for key, part in QUANTILES.items()}
     figures: dict[str, object] = {**appended, **acknowledged}
@@ -117,19 +119,19 @@ def _histogram(folder: Path) -> list[int]:
     return counts
 
 
-def waits(messages: Iterable[tuple[bytes, int]], written: Sequence[int], first: int) -> list[float]:
+def waits(messages: Iterable[tuple[bytes, int]], written: Sequence[int], counted: range) -> list[float]:
     """Milliseconds from an event's first record to the broker's log, sorted.
 
     Args:
         messages: JSON and the time of appending, in milliseconds since 1970.
         written: when each event was written, in nanoseconds since 1970.
-        first: so many events are left out: they came while the process started.
+        counted: which of them count; the others came while the process started or ended.
     """
     found: dict[int, float] = {}
     for value, at_ms in messages:
         match = _SEQUENCE.search(value)
         number = int(match[1]) - FIRST_SERIAL if match else -1
-        if first <= number < len(written) and number not in found:
+        if number in counted and number not in found:
             # The middle of the broker's millisecond.
             found[number] = max(0.0, at_ms + 0.5 - written[number] / _NS_PER_MS)
     return sorted(found.values())
