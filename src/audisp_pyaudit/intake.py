@@ -114,10 +114,14 @@ class Intake:
             with self._changed:
                 self._ended = True
                 self._changed.notify_all()
+            self._do_errands()  # nobody waits for them longer than they take
 
-    def _note(self, numbers: list[int]) -> None:
+    def _do_errands(self) -> None:
         while self._errands:
             self._errands.popleft()()
+
+    def _note(self, numbers: list[int]) -> None:
+        self._do_errands()
         signals = [number for number in numbers if number]
         if signal.SIGINT in signals and not self._is_socket:
             # A person's ^C; auditd, which gives a socket, always ends the input itself.
@@ -146,6 +150,7 @@ class Intake:
             self.bytes_read += len(data)
             if self.may_wait:
                 while self.may_wait and self._size + len(data) > self.limit and not self._stopped:
+                    self._do_errands()
                     self._changed.wait()
             if self._dropping:
                 data = self._resume(data)
@@ -244,15 +249,19 @@ class Intake:
             self._changed.notify_all()
 
     def on_reader(self, what: "Callable[[], None]", seconds: float) -> None:
-        """Have the reading thread do something that does not wait. From another one; waits for it, if it still reads.
+        """Have the reading thread do something that does not wait, if it still reads. From another one, which waits for it.
 
         Raises:
             OSError: as `what` does, or it was not done in time.
         """
         errand = Errand(what)
-        self._errands.append(errand)
+        with self._changed:
+            if self._ended:
+                return
+            self._errands.append(errand)
+            self._changed.notify_all()
         self._wake.ring()
-        if not errand.done(seconds) and not self._ended:
+        if not errand.done(seconds):
             raise TimeoutError(0, "the reading thread has not had its turn")
 
     def wait_for_room(self, *, wanted: bool) -> None:

@@ -304,6 +304,30 @@ def test_a_reader_that_has_no_turn(wake: WakeUp) -> None:
     os.close(reader)
 
 
+def test_a_reader_that_waits_for_room_does_errands(started: Started, tmp_path: Path) -> None:
+    """A log of any size, fed by a person, does not keep the plugin from giving up its rights."""
+    file = tmp_path / "log"
+    file.write_bytes(line(1) * 10_000)
+    with file.open("rb") as stream:
+        intake = started(stream.fileno(), limit=70_000)
+        intake.on_reader(lambda: None, 10)
+        assert everything(intake) == line(1) * 10_000
+        intake.on_reader(lambda: None, 0)  # it has ended: there is nothing to wait for
+
+
+def test_what_was_asked_of_a_reader_that_ends_is_done(wake: WakeUp) -> None:
+    """An end of the input that comes in between makes nobody wait."""
+    reader, writer = os.pipe()
+    os.close(writer)
+    intake = Intake(reader, wake)
+    asking = threading.Thread(target=intake.on_reader, args=(lambda: None, 60))
+    asking.start()
+    intake.run()
+    asking.join(10)
+    assert not asking.is_alive()
+    os.close(reader)
+
+
 def test_waiting_for_room_can_end(started: Started, ends: tuple[socket.socket, socket.socket]) -> None:
     """A reload from `block` to another answer sets reading free at once."""
     intake = started(ends[0].fileno(), limit=70_000)
