@@ -44,6 +44,8 @@ _INODES = {b"inode", b"ino"}
 _PATHS = {b"name", b"path"}
 _TEXTS = {b"name", b"cwd", b"cmd", b"data", b"path"}
 _UNSET = {b"4294967295", b"-1"}
+# Digits, in hex, of what is no pointer on a machine with 64 bits.
+_LONGEST_COUNT = 8
 # Every Debian and most others have these, so that a peer which looks names up finds them and may keep them.
 # Uid and gid of the same number have the same name here.
 USERS = {1: "daemon", 2: "bin", 3: "sys", 7: "lp", 8: "mail", 10: "uucp", 13: "proxy", 33: "www-data"}
@@ -179,7 +181,8 @@ def _is_text(value: bytes) -> bool:
 def _number_slot(record_type: bytes, key: bytes, value: bytes) -> Slot | None:
     """The slot of a number; None if this is none, or one that stays."""
     if record_type == b"SYSCALL" and key in _POINTERS:
-        return _pointer_slot(value) if len(value) > 4 else None  # noqa: PLR2004  # small ones are flags and counts
+        # Short ones are flags, ids and counts (AT_FDCWD and -1 as an id have eight digits), which a host has few of.
+        return _pointer_slot(value) if len(value) > _LONGEST_COUNT else None
     if not _is_number(value):
         return None
     number, slot = int(value), None
