@@ -11,24 +11,38 @@ from pathlib import Path
 
 TREE = Path(__file__).parents[2]
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
-BUILD = TREE / "packaging" / "deb" / "build"
+ENGINE = "usr/lib/audisp-pyaudit/audisp_pyaudit/_engine.abi3.so"
+# What an engine has that `change_engine` has changed.
+CHANGED = b"changed by a test"
 PLUGIN_CONF = "etc/audit/plugins.d/audisp-pyaudit.conf"
 TOML = "etc/audisp-pyaudit/audisp-pyaudit.toml"
 
 
-def build(folder: Path, arch: str = ARCH, target: Path | None = None) -> Path:
+def build(folder: Path, arch: str = ARCH, target: Path | None = None, tree: Path = TREE) -> Path:
     """Build the package from a source tarball, as `make deb` does.
 
     Args:
         folder: where.
         arch: the machine it is for, as Debian calls it.
         target: where cargo keeps what it has compiled; None for where it always is.
+        tree: what it is made of.
     """
     environment = {**os.environ, **({"CARGO_TARGET_DIR": str(target)} if target else {})}
-    done = subprocess.run([BUILD, arch, folder], env=environment, capture_output=True, text=True, check=False)
+    command = [tree / "packaging" / "deb" / "build", arch, folder]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     (deb,) = folder.glob(f"audisp-pyaudit_*_{arch}.deb")  # not the one with symbols for a debugger
     return deb
+
+
+def change_engine(tree: Path) -> None:
+    """Have a tree's engine differ, as that of a next version does."""
+    source = tree / "src" / "engine-py" / "src" / "lib.rs"
+    first = "    module.add_class::<Engine>()?;\n"
+    assert first in source.read_text()
+    source.write_text(
+        source.read_text().replace(first, f'{first}    module.add("CHANGED", "{CHANGED.decode()}")?;\n', 1)
+    )
 
 
 def field(deb: Path, name: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tests.packaging import roots
-from tests.packaging.package import PLUGIN_CONF, TOML, TREE
+from tests.packaging.package import PLUGIN_CONF, TOML, TREE, change_engine
 
 ARCH = os.uname().machine
 OBJECTS = TREE / "build" / "rpm-objects"
@@ -66,7 +66,7 @@ def build(folder: Path, arch: str = ARCH, tree: Path = TREE, dist: str = "") -> 
 
 
 def next_one(rpm: Path, folder: Path) -> Path:
-    """The same package, of the first one's sources, with a higher release and a line more in both configurations."""
+    """The same sources with a higher release, a line more in both configurations, and another engine."""
     (source,) = [
         each for each in (rpm.parent / "SOURCES").glob("*.tar.gz") if re.search(r"-[\d.]+\.tar\.gz\Z", each.name)
     ]
@@ -75,6 +75,7 @@ def next_one(rpm: Path, folder: Path) -> Path:
     for name in (PLUGIN_CONF, TOML):
         with (tree / "plugin" / Path(name).name).open("a") as file:
             file.write("\n# What the next version has to add.\n")
+    change_engine(tree)
     return build(folder / "rpm", tree=tree, dist=".next")
 
 

@@ -14,7 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
 from tests.packaging import emulated, foreign, package, roots
-from tests.packaging.package import TREE, field
+from tests.packaging.package import ENGINE, TREE, field
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -43,7 +43,7 @@ def test_it_is_for_that_machine(deb: Path, tmp_path: Path) -> None:
     """The package, its engine and what it depends on are that machine's, under the names that they have there."""
     assert field(deb, "Architecture") == emulated.ARCH
     subprocess.run(["dpkg-deb", "--extract", deb, tmp_path], check=True)  # noqa: S607
-    engine = tmp_path / "usr/lib/audisp-pyaudit/audisp_pyaudit/_engine.abi3.so"
+    engine = tmp_path / ENGINE
     told = subprocess.run(["readelf", "--wide", "--file-header", engine], capture_output=True, text=True, check=True)  # noqa: S607
     assert "AArch64" in told.stdout
     depends = [each.split(" (")[0].strip() for each in field(deb, "Depends").split(",")]
@@ -61,9 +61,7 @@ def test_it_is_the_other_one_but_for_the_engine(deb: Path, tmp_path: Path) -> No
         files.append({str(path.relative_to(folder)): path.read_bytes() for path in found})
     there, here = files
     assert there.keys() == here.keys()
-    assert [each for each in there if there[each] != here[each]] == [
-        "usr/lib/audisp-pyaudit/audisp_pyaudit/_engine.abi3.so"
-    ]
+    assert [each for each in there if there[each] != here[each]] == [ENGINE]
 
 
 def test_built_again_elsewhere_it_is_the_same(deb: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not i
 
 from tests.packaging import package
 from tests.packaging.fixtures import deb
-from tests.packaging.package import PLUGIN_CONF, TOML, TREE, field
+from tests.packaging.package import CHANGED, ENGINE, PLUGIN_CONF, TOML, TREE, field
 
 __all__ = ["deb"]  # a fixture
 pytestmark = pytest.mark.timeout(900)
@@ -25,7 +25,6 @@ MODES = {
     TOML: "-rw-r-----",
     "usr/share/python3/runtime.d/audisp-pyaudit.rtupdate": "-rwxr-xr-x",
 }
-ENGINE = "usr/lib/audisp-pyaudit/audisp_pyaudit/_engine.abi3.so"
 # What an administrator is promised, beside code.
 PROMISED = {
     *MODES,
@@ -138,5 +137,13 @@ def test_lintian(deb: Path) -> None:
 
 def test_built_again_elsewhere_it_is_the_same(deb: Path, tmp_path: Path) -> None:
     """Whoever doubts a package can build it, wherever and whenever, and compare it byte by byte."""
-    again = package.build(tmp_path / "elsewhere", target=tmp_path / "target")
+    folder, target = tmp_path / "elsewhere", tmp_path / "target"
+    again = package.build(folder, target=target)
     assert again.read_bytes() == deb.read_bytes()
+    # And whoever changes the sources gets what was changed, although all files of a release are of one time.
+    (source,) = folder.glob("*.orig.tar.gz")
+    said("tar", "-C", tmp_path, "-xzf", source)
+    (tree,) = tmp_path.glob("audisp-pyaudit-*")
+    package.change_engine(tree)
+    said("dpkg-deb", "--extract", package.build(folder, target=target, tree=tree), tmp_path / "changed")
+    assert CHANGED in (tmp_path / "changed" / ENGINE).read_bytes()

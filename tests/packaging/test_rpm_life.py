@@ -20,7 +20,7 @@ from tests.packaging import life, roots
 from tests.packaging import rpm as rpm_package
 from tests.packaging.life import SUBSCRIBER, host, library
 from tests.packaging.machine import PLUGIN, Machine
-from tests.packaging.package import PLUGIN_CONF, TOML
+from tests.packaging.package import CHANGED, ENGINE, PLUGIN_CONF, TOML
 from tests.packaging.rpm_fixtures import rpm
 
 __all__ = ["host", "library", "rpm"]  # fixtures
@@ -86,6 +86,7 @@ def test_upgrade_and_back(host: Machine, newer: Path, rpm: Path) -> None:
         host.feed.send(100)
         auditd, plugins = host.pid, host.plugins().keys()
         assert "service auditd restart" in install(host, file, *options)
+        assert (CHANGED in (host.root / ENGINE).read_bytes()) == (file == newer)
         # What was started before runs on.
         assert (host.pid, host.plugins().keys()) == (auditd, plugins)
         assert {name: (host.root / name).read_text() for name in changed} == changed
