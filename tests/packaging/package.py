@@ -28,7 +28,7 @@ def build(folder: Path, arch: str = ARCH, target: Path | None = None, tree: Path
         tree: what it is made of.
     """
     environment = {**os.environ, **({"CARGO_TARGET_DIR": str(target)} if target else {})}
-    command = [tree / "packaging" / "deb" / "build", arch, folder]
+    command = [str(tree / "packaging" / "deb" / "build"), arch, str(folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     (deb,) = folder.glob(f"audisp-pyaudit_*_{arch}.deb")  # not the one with symbols for a debugger
