@@ -9,12 +9,14 @@ import json
 import os
 import pwd
 import socket
+import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from audisp_pyaudit import selinux
 from audisp_pyaudit.address import split
 from audisp_pyaudit.config import Config
 from audisp_pyaudit.privileges import become, folders
@@ -43,6 +45,9 @@ def local(config: Config) -> Iterator[Finding]:
     user = find_user(wanted) if wanted else None
     if wanted and user is None:
         yield Finding("privileges.user", f"there is no user {wanted}; the plugin would stay root", note=True)
+    without = selinux.missing()
+    if without:
+        yield Finding("", without, note=True)
     yield from _sockets(config)
     if user is not None and os.geteuid() == 0:
         yield from _as_user(user, config)
@@ -87,7 +92,8 @@ def _seen(ask: Callable[[], bool]) -> bool:
 def _permitted(config: Config) -> Iterator[Finding]:
     """What the current user may read and write."""
     if config.source is not None and not os.access(config.source, os.R_OK):
-        yield Finding("", f"{config.source}: uid {os.geteuid()} may not read it; a reload would not work")
+        why = f"{config.source}: uid {os.geteuid()} may not read it; a reload would not work"
+        yield Finding("", why + _of_a_group(config.source, config.privileges.user))
     for folder in dict.fromkeys(each for each, _ in folders(config)):
         if Path(folder).is_dir() if _seen(Path(folder).exists) else False:
             if not os.access(folder, os.W_OK | os.X_OK):
@@ -102,6 +108,18 @@ def _permitted(config: Config) -> Iterator[Finding]:
             if why:
                 yield Finding(f"sinks.{name}", why)
     yield from _room(config)
+
+
+def _of_a_group(path: str, user: str) -> str:
+    """What a user lacks who could read a file as one of its group; a user that was there before the package, say."""
+    try:
+        about = os.stat(path)  # noqa: PTH116  # a text
+        group = grp.getgrgid(about.st_gid).gr_name
+    except (OSError, KeyError):
+        return ""
+    if not user or not about.st_mode & stat.S_IRGRP or about.st_gid in {os.getegid(), *os.getgroups()}:
+        return ""
+    return f". It is for the group {group}, which {user} is not in: usermod -a -G {group} {user}"
 
 
 def _room(config: Config) -> Iterator[Finding]:

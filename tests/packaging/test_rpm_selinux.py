@@ -66,16 +66,29 @@ def test_it_runs_nothing(policy: Path) -> None:
     assert [each for each in rules(policy, "-c", "process", "-p", "transition") if not each[3]] == []
 
 
+def expanded(policy: Path, names: set[str]) -> set[str]:
+    """Types, with those that bear an attribute in its place: a rule for an attribute is one for all of them."""
+    types = set()
+    for name in names:
+        told = selinux.said("seinfo", policy, "-a", name, "-x") if _is_attribute(policy, name) else name
+        types |= set(re.findall(r"^\s*(\w+_t)$", told, re.MULTILINE))
+    return types
+
+
+def _is_attribute(policy: Path, name: str) -> bool:
+    return bool(re.search(rf"^\s*{name}$", selinux.said("seinfo", policy, "-a"), re.MULTILINE))
+
+
 def test_what_it_may_reach(policy: Path) -> None:
-    """Brokers; and a port to listen on, or the kernel's audit, only where the administrator has said so."""
+    """Brokers, no database or web server; to listen, or ask the kernel's audit, only where an administrator said so."""
+    ports = {f"{selinux.MODULE}_port_t", "unreserved_port_t"}
     connect = {target for target, _, _, when in rules(policy, "-c", "tcp_socket", "-p", "name_connect") if not when}
-    assert connect == {"unreserved_port_type", f"{selinux.MODULE}_port_t", "dns_port_t"}
-    bind = {
-        when
-        for target, _, _, when in rules(policy, "-c", "tcp_socket", "-p", "name_bind")
-        if target == "unreserved_port_type"
-    }
-    assert bind == {f"[ {selinux.MODULE}_listen ]:True"}
+    assert expanded(policy, connect) == {*ports, "dns_port_t"}
+    listens = [each for each in rules(policy, "-c", "tcp_socket", "-p", "name_bind") if selinux.MODULE in each[3]]
+    assert {when for *_, when in listens} == {f"[ {selinux.MODULE}_listen ]:True"}
+    assert expanded(policy, {target for target, *_ in listens}) == ports
+    # What the test is worth: the attribute of all such ports is more.
+    assert "mysqld_port_t" in expanded(policy, {"unreserved_port_type"})
     ours = {(kind, when) for target, kind, _, when in rules(policy, "-t", DOMAIN) if kind == "netlink_audit_socket"}
     assert ours == {("netlink_audit_socket", f"[ {selinux.MODULE}_kernel ]:True")}
     capabilities = {name for _, _, names, when in rules(policy, "-c", "capability") if not when for name in names}
@@ -100,3 +113,13 @@ def test_every_place_has_its_label() -> None:
     for place, word in places.items():
         found = [label for pattern, label in labels.items() if re.fullmatch(pattern, place)]
         assert found == [f"{selinux.MODULE}_{word}_t"], place
+
+
+def test_the_folders_that_its_head_recommends_can_be_reached(policy: Path) -> None:
+    """Who puts files into /srv, as the module's head says, has a plugin that gets there; in `/` it would not."""
+    searched = {target for target, _, _, when in rules(policy, "-c", "dir", "-p", "search") if not when}
+    # Of /srv, /var/lib and /var/log; and of what is in `/` without a label of its own.
+    assert {"var_t", "var_lib_t", "var_log_t"} <= searched
+    assert "default_t" not in expanded(policy, searched)
+    head = (TREE / "packaging" / "selinux" / f"{selinux.MODULE}.te").read_text().partition("policy_module(")[0]
+    assert set(re.findall(r"'(/\w+)/", head)) == {"/srv"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from audisp_pyaudit import examine
+from audisp_pyaudit import examine, selinux
 from audisp_pyaudit.config import Config, Privileges, Queue, State
 from audisp_pyaudit.examine import Finding, connections, local
 from audisp_pyaudit.metrics_settings import Metrics
@@ -46,6 +46,12 @@ def test_all_is_well(tmp_path: Path) -> None:
         "c": KafkaSettings(bootstrap="127.0.0.1:1"),
     }
     assert wrong(config(tmp_path, sinks)) == {}
+
+
+def test_selinux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks before auditd is restarted hears that SELinux will be in the way."""
+    monkeypatch.setattr(selinux, "missing", lambda: "auditd's own domain")
+    assert Finding("", "auditd's own domain", note=True) in list(local(config(tmp_path, {})))
 
 
 def test_sockets(tmp_path: Path) -> None:
