@@ -84,6 +84,7 @@ lint: dev $(VENV)/.bench-tools ## every static check
 	$(BIN)/python src/knowledge/document.py --check
 	$(BIN)/python src/knowledge/index_template.py --check
 	$(BIN)/python man/build.py --check
+	tools/crate-licences --check
 	cd src && cargo fmt --check
 	cd src && cargo clippy --locked --all-targets --features pyaudit-engine/stages -- -D warnings
 	cd bench/stages && cargo fmt --check && cargo clippy --locked --all-targets -- -D warnings

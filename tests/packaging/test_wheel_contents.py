@@ -41,7 +41,8 @@ def test_all_of_the_code_and_nothing_else(arch: str) -> None:
     tree = {name for name in tree if name.endswith((".py", ".pyi"))}
     code = {*tree, "audisp_pyaudit/py.typed", "audisp_pyaudit/_engine.abi3.so"}
     assert {name for name in names if not name.startswith(_INFO)} == code
-    assert f"{_INFO}/licenses/LICENSE" in names
+    # What is compiled in has authors, too.
+    assert {f"{_INFO}/licenses/{each}" for each in ("LICENSE", "LICENSE.crates", "NOTICE")} <= names
     assert message_from_string(content[f"{_INFO}/METADATA"].decode())["Version"] == VERSION
     assert [name for name, data in content.items() if str(TREE).encode() in data or b"/.cargo/" in data] == []
 
