@@ -6,6 +6,7 @@ library, and the package.
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,11 +16,13 @@ import urllib.request
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 MARK = "SEEN "
 EVENTS = 50
 COMMAND = "/usr/sbin/audisp-pyaudit"
 PROFILE = "/etc/apparmor.d/audisp-pyaudit"
+LOCAL = "/etc/apparmor.d/local/audisp-pyaudit"
 OUT = Path("/var/log/audisp-pyaudit/events.json")
 PROM = Path("/var/lib/prometheus/node-exporter/audisp.prom")
 STATUS = Path("/run/audisp-pyaudit/status.json")
@@ -140,7 +143,7 @@ def denied() -> list[str]:
 
 def main() -> None:
     """Load the profile, run the plugin, use everything that it offers."""
-    seen: dict[str, object] = {}
+    seen: dict[str, Any] = {}
     PROM.parent.mkdir(parents=True)
     PROM.parent.chmod(0o777)
     log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -153,7 +156,9 @@ def main() -> None:
     with urllib.request.urlopen("http://127.0.0.1:9751/metrics", timeout=_PATIENCE) as answer:
         seen["metrics"] = answer.status
     until(PROM.exists, "a file for node_exporter")
-    seen["kernel"] = json.loads(STATUS.read_text())["kernel"]
+    # What takes a word of the administrator is refused without it.
+    until(lambda: any("audit_control" in each for each in denied()), "the kernel is asked")
+    seen["kernel_refused"] = json.loads(STATUS.read_text())["kernel"] is None
     # Commands of people are under no profile; the plugin's would not let them.
     Path("/root/audit.log").write_bytes(record(1))
     with Path("/root/decoded.json").open("wb") as stream:
@@ -165,6 +170,16 @@ def main() -> None:
     seen["said"] = said(log)
     seen["events"] = len(OUT.read_bytes().splitlines())
     seen["denied"] = denied()
+    # The line as the profile's head has it.
+    (line,) = re.findall(r"^# +(capability audit_control,)$", Path(PROFILE).read_text(), re.MULTILINE)
+    Path(LOCAL).write_text(f"{line}\n")
+    subprocess.run(["apparmor_parser", "--replace", PROFILE], check=True)  # noqa: S607
+    plugin, ours = start()
+    until(lambda: json.loads(STATUS.read_text())["kernel"] is not None, "the kernel's counters")
+    ours.close()
+    seen["exit_later"] = plugin.wait(_PATIENCE)
+    seen["said_later"] = said(log)
+    seen["denied_later"] = denied()[len(seen["denied"]) :]
     sys.stdout.write(f"\n{MARK}{json.dumps(seen)}\n")
 
 
