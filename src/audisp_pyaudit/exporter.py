@@ -98,8 +98,11 @@ class Exporter:
         new = "prometheus_client" not in sys.modules
         try:
             from audisp_pyaudit.metrics import rendered  # noqa: PLC0415  # others do without the library
+
+            if self._settings.listen:
+                import audisp_pyaudit.endpoint  # noqa: F401, PLC0415  # for `_serve`, as long as it is there
         except ImportError as error:
-            self._textfile_trouble = f"Python's prometheus-client is missing: {error}"
+            self._textfile_trouble = _why_not(error)
             return
         if new:
             gc.freeze()  # as at the start, see `plugin`
@@ -145,6 +148,13 @@ class Exporter:
         else:
             self._endpoint_trouble = ""
             self._endpoint.start()
+
+
+def _why_not(error: ImportError) -> str:
+    """What is told of a module that could not be loaded: of the library, or of ours, which are read when needed."""
+    if (error.name or "").partition(".")[0] == __package__:
+        return f"the package was changed or removed while the plugin ran; restart auditd: {error}"
+    return f"Python's prometheus-client is missing: {error}"
 
 
 def _began(path: Path) -> float:

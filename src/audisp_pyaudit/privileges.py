@@ -199,7 +199,8 @@ def _tell_unwritable(config: Config, user: User, log: Log) -> None:
             about: dict[str, object] = {}
         else:
             about = {"owner": found.st_uid, "mode": f"{stat.S_IMODE(found.st_mode):04o}"}
-        mend = f"chown -R {user.name}: {folder}"
+        # In full: chown would change a link to it, and nothing in it.
+        mend = f"chown -R {user.name}: {os.path.realpath(folder)}"
         log.warning("folder cannot be written", folder=folder, user=user.name, **about, mend=mend)
 
 

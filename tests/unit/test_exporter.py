@@ -153,6 +153,17 @@ def test_without_the_library(start: Start, monkeypatch: pytest.MonkeyPatch, even
     eventually(lambda: "prometheus-client is missing" in exporter.trouble)
 
 
+@pytest.mark.parametrize("name", ["metrics", "endpoint"])
+def test_after_the_package_was_removed(
+    name: str, start: Start, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    """A plugin that outlives its package says what it is that has gone, and not that a library is missing."""
+    monkeypatch.setitem(sys.modules, f"audisp_pyaudit.{name}", None)
+    exporter = start(listen="127.0.0.1:1")
+    eventually(lambda: "restart auditd" in exporter.trouble)
+    assert "prometheus-client" not in exporter.trouble
+
+
 def test_a_bug_costs_the_metrics_only(
     start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, eventually: Eventually
 ) -> None:

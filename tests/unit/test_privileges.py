@@ -129,6 +129,17 @@ def test_root_follows_no_link_that_others_can_lay(tmp_path: Path) -> None:
     assert [each.name for each in made.iterdir()] == ["cron.d"]
 
 
+def test_what_is_advised_for_a_link_mends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has the state on another disk, behind a link, is told of the folder that it leads to."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "state").symlink_to(tmp_path / "disk")
+    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+    log = MemoryLog()
+    privileges._tell_unwritable(config(tmp_path), User("x", 1234, 1235), log)
+    (found,) = (fields for _, _, fields in log.lines if fields["folder"] == f"{tmp_path}/state")
+    assert found["mend"] == f"chown -R x: {tmp_path}/disk"
+
+
 def test_what_cannot_be_made_is_told(tmp_path: Path) -> None:
     """A file where a folder should be is named; the plugin runs all the same."""
     log = MemoryLog()
