@@ -23,6 +23,9 @@ MODES = {
     PROGRAM: "-rwxr-xr-x",
     PLUGIN_CONF: "-rw-r-----",
     TOML: "-rw-r-----",
+    "etc/audit": "drwxr-x---",
+    "etc/audit/plugins.d": "drwxr-x---",
+    "usr/share/audisp-pyaudit/selinux/install": "-rwxr-xr-x",
     "usr/share/python3/runtime.d/audisp-pyaudit.rtupdate": "-rwxr-xr-x",
 }
 # What an administrator is promised, beside code.
@@ -41,6 +44,8 @@ PROMISED = {
         f"usr/share/doc/audisp-pyaudit/{name}"
         for name in (
             "README.md",
+            "README.deb.md",
+            "SECURITY.md",
             "alerts.yml",
             "audisp-pyaudit.rules",
             "audisp-pyaudit.toml",

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.timeout(900)
 
 PRIVATE = "/usr/lib/audisp-pyaudit"
 PROGRAM = "/usr/sbin/audisp-pyaudit"
+POLICY = "/usr/share/audisp-pyaudit/selinux/install"
 STATE = "/var/lib/audisp-pyaudit"
 USER = "audisp-pyaudit"
 # What differs from: root's, 0755 for folders and libraries, 0644 for the rest.
@@ -27,6 +28,10 @@ ODD = {
     f"/{PLUGIN_CONF}": (0o100640, "root", "root"),
     f"/{TOML}": (0o100640, "root", USER),
     STATE: (0o040700, USER, USER),
+    "/etc/audit": (0o040750, "root", "root"),
+    "/etc/audit/plugins.d": (0o040750, "root", "root"),
+    "/run/audisp-pyaudit": (0o040755, USER, USER),
+    POLICY: (0o100755, "root", "root"),
 }
 DOCS = "/usr/share/doc/audisp-pyaudit"
 # What an administrator is promised, beside code.
@@ -44,6 +49,7 @@ PROMISED = {
         f"{DOCS}/{name}"
         for name in (
             "README.md",
+            "README.rpm.md",
             "CHANGELOG.md",
             "audisp-pyaudit.rules",
             "audisp-pyaudit.toml",
@@ -115,21 +121,25 @@ def test_no_script_starts_or_restarts_anything(rpm: Path) -> None:
     assert "service auditd restart" in scripts
     code = [line for line in scripts.splitlines() if not re.match(r"\s*(#|echo )", line)]
     assert not re.search(r"\b(service|systemctl|auditctl|augenrules|kill|initctl)\b", "\n".join(code))
-    # Neither asks, nor fails: an installation would stay half done.
-    assert scripts.count("\nexit 0") == scripts.count("scriptlet (using /bin/sh)")
+    # Neither asks, nor fails: an installation would stay half done. Only the first script may, before anything is done.
+    assert scripts.count("\nexit 0") == scripts.count("scriptlet (using /bin/sh)") - 1
+    assert scripts.startswith("preinstall scriptlet")
 
 
 def test_licences_of_all_that_is_in_it(rpm: Path) -> None:
-    """Whoever redistributes it has every licence at hand: ours, each bundled package's, each crate's."""
+    """Whoever redistributes it has every licence at hand: ours, each bundled package's, library's and crate's."""
     names = {
         name.removeprefix("/usr/share/licenses/audisp-pyaudit/")
         for (name,) in tags(rpm, "FILENAMES")
         if "/licenses/" in name
     }
-    assert "LICENSE" in names
-    crates = set(re.findall(r"bundled\(crate\((.*?)\)\)", said("rpm", "-qp", "--provides", rpm)))
+    assert names >= {"LICENSE", "LICENSE.crates", "NOTICE"}
     folders = {name.rpartition("/")[0] for name in names}
-    assert folders >= BUNDLED | {f"crates/{each}" for each in crates}
+    assert folders >= BUNDLED
+    # What is known of libraries in confluent-kafka names the file that has each one's licence.
+    lines = (TREE / "packaging" / "rpm" / "bundled.tsv").read_text().splitlines()
+    listed = {line.split("\t")[4] for line in lines if not line.startswith("#")} - {"-"}
+    assert {f"librdkafka/{each}" for each in listed} <= names
 
 
 def test_unpacked_it_is_one_of_its_own(rpm: Path, tmp_path: Path) -> None:

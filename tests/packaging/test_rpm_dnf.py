@@ -46,7 +46,7 @@ def root(rpm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_line_of_the_readme(root: Path) -> None:
     """`dnf install` of the file brings what it needs of the distribution, and nothing else; `dnf remove` removes it."""
-    (line,) = re.findall(r"^\$ sudo (dnf install .*)$", (TREE / "README.md").read_text(), re.MULTILINE)
+    (line,) = re.findall(r"^\$ sudo (dnf install \./.*)$", (TREE / "README.md").read_text(), re.MULTILINE)
     assert "nothing was started" in roots.run(root, "sh", "-c", f"cd /work && {line}")
     installed = roots.run(root, "rpm", "--query", "--all", "--queryformat", "%{NAME}\n").split()
     # auditd, which is only recommended, comes along.
