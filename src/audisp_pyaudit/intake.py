@@ -249,7 +249,7 @@ class Intake:
             self._changed.notify_all()
 
     def on_reader(self, what: "Callable[[], None]", seconds: float) -> None:
-        """Have the reading thread do something that does not wait, if it still reads. From another one, which waits for it.
+        """Have the reading thread, if it still reads, do something that does not wait. From another one, which waits.
 
         Raises:
             OSError: as `what` does, or it was not done in time.

@@ -7,7 +7,7 @@
 
 use std::hash::BuildHasher;
 
-use foldhash::fast::RandomState;
+use foldhash::fast::FixedState;
 
 use crate::document::{Document, PathKey, PathObject, Text};
 use crate::encode;
@@ -68,7 +68,8 @@ pub enum Found {
 #[derive(Debug)]
 pub struct KnownPaths {
     slots: Vec<Slot>,
-    hasher: RandomState,
+    /// Not salted: whoever makes records collide on purpose makes them be read again, no more.
+    hasher: FixedState,
     out: Out,
 }
 
@@ -76,7 +77,7 @@ impl Default for KnownPaths {
     fn default() -> Self {
         let mut slots = Vec::new();
         slots.resize_with(SLOTS, Slot::default);
-        Self { slots, hasher: RandomState::default(), out: Out::default() }
+        Self { slots, hasher: FixedState::default(), out: Out::default() }
     }
 }
 
