@@ -129,7 +129,7 @@ pub fn decode(
     workspace.enriched = Enriched::with_memory_of(decoder.enriched);
     workspace.words = decoder.words;
     document.rest.sort_by_key(|record| record.position);
-    document.mark();
+    document.finish();
     Decoded { missing, incomplete, action, call }
 }
 

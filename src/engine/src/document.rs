@@ -4,7 +4,7 @@
 //! stands behind them. Places are written in the order of the knowledge's tree, whatever the order they were filled in.
 
 pub use pyaudit_knowledge::Suffix;
-use pyaudit_knowledge::{place, Place};
+use pyaudit_knowledge::{objects, place, Place};
 
 /// A text of the document: a range of its pool.
 #[derive(Clone, Copy, Debug)]
@@ -113,8 +113,10 @@ struct List {
 pub struct Document {
     /// What stands at a place that is filled; what stands at others is of events before.
     slots: Box<[Slot; ROOM]>,
-    /// Keys within each object that is filled, `_bytes` keys included.
+    /// Keys within each object, `_bytes` keys included; from `finish` on.
     counts: Box<[u16; ROOM]>,
+    /// Places whose exact bytes are written beside them.
+    exact: Vec<Place>,
     filled: [u64; WORDS],
     lists: Vec<List>,
     lists_used: usize,
@@ -133,7 +135,6 @@ pub struct Document {
 #[derive(Debug)]
 pub struct Template {
     slots: Vec<(Place, Slot)>,
-    counts: Vec<(Place, u16)>,
     filled: [u64; WORDS],
     pool: Vec<u8>,
 }
@@ -143,6 +144,7 @@ impl Default for Document {
         Self {
             slots: Box::new([Slot::Empty; ROOM]),
             counts: Box::new([0; ROOM]),
+            exact: Vec::new(),
             filled: [0; WORDS],
             lists: Vec::new(),
             lists_used: 0,
@@ -159,8 +161,8 @@ impl Default for Document {
 impl Document {
     /// Makes the document empty and keeps its memory. `raw` are the bytes of the event that it is to say.
     pub fn clear(&mut self, raw: &[u8]) {
-        self.counts[0] = 0;
         self.filled = [0; WORDS];
+        self.exact.clear();
         for list in &mut self.lists[..self.lists_used] {
             list.items.clear();
             list.lossy = false;
@@ -177,10 +179,8 @@ impl Document {
     /// What is in the document, for others to begin with: texts and numbers, no lists, in a document without an event.
     pub fn into_template(self) -> Template {
         let places = || (0..place::COUNT).map(|index| Place(index as u16)).filter(|at| self.has(*at));
-        let root = std::iter::once(Place::NONE);
         Template {
             slots: places().map(|at| (at, self.filled_slot(at))).collect(),
-            counts: root.chain(places()).filter(|at| at.node().object).map(|at| (at, self.counts[index(at)])).collect(),
             filled: self.filled,
             pool: self.pool,
         }
@@ -191,9 +191,6 @@ impl Document {
         let start = self.pool.len();
         self.pool.extend_from_slice(&template.pool);
         self.filled = template.filled;
-        for &(at, count) in &template.counts {
-            self.counts[index(at)] = count;
-        }
         for &(at, slot) in &template.slots {
             self.slots[index(at)] = match slot {
                 Slot::Text(text) => Slot::Text(text.moved(0, start)),
@@ -217,7 +214,7 @@ impl Document {
         }
     }
 
-    /// Number of keys of an object.
+    /// Number of keys of an object, once the document is finished.
     pub fn keys(&self, object: Place) -> usize {
         usize::from(self.counts[index(object)])
     }
@@ -236,26 +233,36 @@ impl Document {
     /// Fills a place that is empty.
     #[inline]
     fn fill(&mut self, at: Place, slot: Slot) {
+        let (word, bit) = bit(at);
+        self.filled[word] |= bit;
         self.slots[index(at)] = slot;
-        let mut at = at;
-        loop {
-            let (word, bit) = bit(at);
-            self.filled[word] |= bit;
-            let parent = at.parent();
-            if parent == Place::NONE || self.has(parent) {
-                self.counts[index(parent)] += 1;
-                return;
-            }
-            self.counts[index(parent)] = 1;
-            self.slots[index(parent)] = Slot::Empty;
-            at = parent;
-        }
     }
 
-    /// Counts the key of the exact bytes beside a text.
-    #[cold]
-    fn count_exact(&mut self, at: Place) {
-        self.counts[index(at.parent())] += 1;
+    /// Nothing more will be put: fills the objects that hold something, and counts what they hold.
+    pub fn finish(&mut self) {
+        if !self.rest.is_empty() {
+            self.fill(place::AUDITD_RECORDS, Slot::Records);
+        }
+        if self.paths_used > 0 {
+            self.fill(place::AUDITD_PATHS, Slot::Paths);
+        }
+        for object in objects() {
+            let mut keys = 0;
+            for &(word, bits) in object.children {
+                let found = self.filled[word % WORDS] & bits;
+                // Most objects hold nothing, and counting takes longer than looking.
+                if found != 0 {
+                    keys += found.count_ones() as u16;
+                }
+            }
+            self.counts[index(object.place)] = keys;
+            if keys > 0 && object.place != Place::NONE {
+                self.fill(object.place, Slot::Empty);
+            }
+        }
+        for at in &self.exact {
+            self.counts[index(at.parent())] += 1;
+        }
     }
 
     /// Puts a text; a place that is taken keeps what it has.
@@ -266,7 +273,7 @@ impl Document {
         }
         self.fill(at, Slot::Text(item));
         if item.lossy {
-            self.count_exact(at);
+            self.exact.push(at);
         }
         true
     }
@@ -302,7 +309,7 @@ impl Document {
         list.items.push(item);
         if !list.lossy && item.is_some_and(|item| item.lossy) {
             list.lossy = true;
-            self.count_exact(at);
+            self.exact.push(at);
         }
     }
 
@@ -379,16 +386,6 @@ impl Document {
             self.paths[self.paths_used] = path;
         }
         self.paths_used += 1;
-    }
-
-    /// Fills the places whose content is kept apart, if there is any.
-    pub fn mark(&mut self) {
-        if !self.rest.is_empty() {
-            self.fill(place::AUDITD_RECORDS, Slot::Records);
-        }
-        if self.paths_used > 0 {
-            self.fill(place::AUDITD_PATHS, Slot::Paths);
-        }
     }
 
     /// A part of the event's own bytes.
@@ -493,14 +490,17 @@ mod tests {
         document.put_static(place::PROCESS_NAME, "a");
         let title = document.keep(b"\xff");
         document.put(place::PROCESS_TITLE, title);
+        document.finish();
         let process = place::PROCESS_PID.parent();
         assert_eq!(document.keys(process), 4);
         assert_eq!(document.keys(Place::NONE), 1);
         document.clear(b"");
+        document.finish();
         assert_eq!(document.keys(Place::NONE), 0);
         assert!(!document.has(place::PROCESS_PID) && !document.has(process));
         assert_eq!(document.filled(), &[0; WORDS]);
         document.put_number(place::PROCESS_PID, 1);
+        document.finish();
         assert_eq!(document.keys(process), 1);
     }
 
@@ -517,6 +517,7 @@ mod tests {
             assert_eq!(document.text_at(place::EVENT_KIND), Some(&b"event"[..]));
             assert!(matches!(document.slot(place::AUDITD_SCHEMA), Slot::Number(1)));
             document.put_static(place::EVENT_ACTION, "a");
+            document.finish();
             assert_eq!(document.keys(place::EVENT_KIND.parent()), 2);
             assert_eq!(document.keys(Place::NONE), 2);
         }
@@ -527,6 +528,7 @@ mod tests {
         let mut document = Document::default();
         document.put_static(place::AUDITD_RESULT, "success");
         document.put_static(place::EVENT_ID, "x");
+        document.finish();
         let places = (0..place::COUNT).map(|index| Place(index as u16));
         let seen: Vec<&str> = places.filter(|at| document.has(*at)).map(|at| at.node().path).collect();
         assert_eq!(seen, ["event", "event.id", "auditd", "auditd.result"]);

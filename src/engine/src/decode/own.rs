@@ -71,6 +71,7 @@ pub fn unparsed(
         let item = document.raw(0, raw.len());
         document.push(place::EVENT_ORIGINAL, Some(item));
     }
+    document.finish();
 }
 
 /// Serials that did not come.
@@ -84,4 +85,5 @@ pub fn gap(document: &mut Document, origin: Origin<'_>, id: &str, gap: &Gap) {
     if gap.unclean {
         document.put_static(place::AUDITD_GAP_CAUSE, "unclean_stop");
     }
+    document.finish();
 }
