@@ -160,8 +160,10 @@ bench-stages: dev ## what each stage of the engine costs, in bytes of the log a 
 .PHONY: bench-all
 bench-all: bench-peers test-tools ## everything that docs/performance.md shows, into bench/results, on a quiet machine (three hours)
 	@# Each goes on where one before it failed; what failed is said in its file, and at the end.
-	failed=; for each in floors figure delivery latency growth; do \
+	failed=; for each in floors figure delivery latency; do \
 		$(BIN)/python -m bench.$$each --results bench/results/$$each.jsonl || failed="$$failed $$each"; done; \
+	$(BIN)/python -m bench.growth --part rates --part sinks --part subscribers --part spool --results bench/results/growth.jsonl || failed="$$failed growth"; \
+	$(BIN)/python -m bench.growth --part minutes --set exec-enriched --results bench/results/minutes.jsonl || failed="$$failed minutes"; \
 	$(BIN)/python -m bench.plots || failed="$$failed plots"; \
 	[ -z "$$failed" ] || { echo "with failures:$$failed" >&2; exit 1; }
 

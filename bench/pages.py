@@ -128,7 +128,7 @@ PARTS: dict[str, Callable[[Path], str]] = {
     "instructions": _instructions,
     "latency": _part("latency", tables.latencies, ("latency",)),
     "rates": _part("growth", _growth("rate"), ("rates",)),
-    "minutes": _part("growth", _growth("minutes"), ("minutes",)),
+    "minutes": _part("minutes", _growth("minutes"), ("minutes",)),
     "sinks": _part("growth", _growth("sinks"), ("sinks",)),
     "subscribers": _part("growth", _growth("subscribers"), ("subscribers",)),
     "spool": _part("growth", _growth("spool", "spool-end"), ("spool",)),

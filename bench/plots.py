@@ -183,7 +183,8 @@ def latency(figure: Figure, lines: Sequence[Line]) -> None:
 
 
 PLOTS: dict[str, dict[str, Callable[[Figure, Sequence[Line]], None]]] = {
-    "growth": {"rates": rates, "minutes": minutes, "sinks": sinks, "subscribers": subscribers, "spool": spool},
+    "minutes": {"minutes": minutes},
+    "growth": {"rates": rates, "sinks": sinks, "subscribers": subscribers, "spool": spool},
     "latency": {"latency": latency},
 }
 

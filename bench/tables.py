@@ -82,7 +82,8 @@ def figures(lines: Sequence[Line]) -> list[Table]:
             own = [run for run in runs if run["set"] == name and run["mode"] == mode]
             if own:
                 rate = f", {own[0]['rate']:,} events/s" if own[0].get("rate") else ""
-                title = f"{name} ({log['about']}), {how}{rate}"
+                size = f", {log['bytes'] / _MIB:,.0f} MiB" if mode == "file" else ""
+                title = f"{name} ({log['about']}{size}), {how}{rate}"
                 found.append(_figure(title, own, paced=mode == "paced"))
     worst = _worst([run for run in runs if run["mode"] == "file"])
     if worst.rows:
