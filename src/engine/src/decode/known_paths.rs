@@ -33,7 +33,7 @@ struct Kept {
     circumstances: Circumstances,
     /// Which of the event's paths it is.
     item: Option<u64>,
-    /// The values; those in front are parts of the body, the others of what was made.
+    /// The values, and whether each is a part of what was made; else it is one of the body.
     entries: Vec<(PathKey, Text, bool)>,
     made: Vec<u8>,
     written: [Vec<u8>; 2],
@@ -144,5 +144,67 @@ impl Kept {
         object.entries.extend(self.entries.iter().map(|&(key, text, made)| (key, text.moved(0, place(made)))));
         object.written = Some(document.keep_written(&self.written));
         object
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Suffix;
+
+    const RECORD: &[u8] = b"item=0 name=/a";
+
+    fn body(bytes: &[u8], at: usize, names: Option<u64>) -> Body<'_> {
+        Body { bytes, at, circumstances: Circumstances { family: 0, names } }
+    }
+
+    fn texts(document: &Document, object: &PathObject) -> Vec<Vec<u8>> {
+        object.entries.iter().map(|(_, text)| document.bytes(*text).to_vec()).collect()
+    }
+
+    /// Keeps `RECORD`, of whose values one was made.
+    fn kept() -> KnownPaths {
+        let (mut known, mut document) = (KnownPaths::default(), Document::default());
+        document.clear(RECORD);
+        assert!(matches!(known.find(body(RECORD, 0, None), &mut document), Found::New));
+        assert!(matches!(known.find(body(RECORD, 0, None), &mut document), Found::Again));
+        let made_at = document.pool.len();
+        let made = document.made(b"made");
+        let mut object = document.begin_path();
+        for (index, text) in [document.raw(5, 1), document.raw(12, 2), made].into_iter().enumerate() {
+            object.entries.push((PathKey { index: index as u8, suffix: Suffix::None }, text));
+        }
+        known.keep(body(RECORD, 0, None), &document, &object, Some(0), made_at);
+        known
+    }
+
+    #[test]
+    fn what_came_twice_is_the_same_wherever_it_stands() {
+        let (mut known, mut document) = (kept(), Document::default());
+        document.clear(&[b"before ", RECORD].concat());
+        document.word("more");
+        let Found::Known(object, item) = known.find(body(RECORD, 7, None), &mut document) else {
+            panic!("it is known")
+        };
+        assert_eq!((item, texts(&document, &object)), (Some(0), vec![b"0".to_vec(), b"/a".to_vec(), b"made".to_vec()]));
+        let json = document.written(0, object.written.unwrap()[0]);
+        assert_eq!(std::str::from_utf8(json), Ok(r#"{"item":"0","name":"/a","inode":"made"}"#));
+    }
+
+    #[test]
+    fn other_names_or_bytes_are_no_match() {
+        let (mut known, mut document) = (kept(), Document::default());
+        document.clear(RECORD);
+        assert!(matches!(known.find(body(RECORD, 0, Some(1)), &mut document), Found::Again));
+        assert!(matches!(known.find(body(b"item=0 name=/b", 0, None), &mut document), Found::New));
+    }
+
+    #[test]
+    fn what_is_long_is_not_kept() {
+        let (mut known, mut document) = (KnownPaths::default(), Document::default());
+        let long = vec![b'a'; MAX_BODY + 1];
+        for _ in 0..3 {
+            assert!(matches!(known.find(body(&long, 0, None), &mut document), Found::New));
+        }
     }
 }

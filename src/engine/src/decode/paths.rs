@@ -14,8 +14,8 @@ impl<'a> Decoder<'a, '_> {
     /// Reads a PATH record, unless one with the same bytes was read before.
     pub(super) fn path_record(&mut self, turn: Turn, workspace: &mut Workspace, fields: &mut Vec<Field<'a>>) {
         let record = &self.event.records[turn.index];
-        let asks = self.setting.ask_names && self.setting.origin.foreign.is_none();
-        let circumstances = Circumstances { family: self.family(), names: asks.then(|| self.names.version()) };
+        let names = self.asks_names().then(|| self.names.version());
+        let circumstances = Circumstances { family: self.family(), names };
         let at = record.body as usize;
         let body = Body { bytes: &self.event.bytes[at..record.line.1 as usize], at, circumstances };
         let again = match workspace.known_paths.find(body, self.document) {

@@ -191,9 +191,14 @@ impl Decoder<'_, '_> {
         words.push(item);
     }
 
+    /// Whether names may be asked for: those of another host nobody here knows.
+    pub(super) fn asks_names(&self) -> bool {
+        self.setting.ask_names && self.setting.origin.foreign.is_none()
+    }
+
     /// The name of a user or group, if it was asked for and is known; the event may wait for it.
     pub(super) fn asked_name(&mut self, id: u32, kind: NameKind) -> Option<Text> {
-        if !self.setting.ask_names || self.setting.origin.foreign.is_some() {
+        if !self.asks_names() {
             return None;
         }
         match self.names.find(kind, id) {
