@@ -36,6 +36,8 @@ NAP_SECONDS = 0.001
 NAP_BELOW_BYTES = 16 * 1024
 # What `take` hands over at most: large enough to make the call cheap, small enough to keep the engine's output small.
 BLOCK_BYTES = 256 * 1024
+# Who reads ahead of us waits until there is room for so much: not to be woken for every block.
+ROOM_BYTES = 8 * BLOCK_BYTES
 DEFAULT_LIMIT = 16 * 1024 * 1024
 # A line that was begun when the buffer filled up may go this far over the limit; longer ones are cut.
 SLACK_BYTES = 256 * 1024
@@ -81,7 +83,7 @@ class Intake:
         self.may_wait = self._is_file = stat.S_ISREG(kind)
         self._is_socket = stat.S_ISSOCK(kind)
         self._changed = threading.Condition()
-        self._blocks: deque[bytearray] = deque()
+        self._blocks: deque[bytearray | bytes] = deque()  # bytes: nothing is appended to it
         self._size = 0
         self._knocked = False
         self._ended = False
@@ -133,19 +135,23 @@ class Intake:
 
     def _read(self, buffer: bytearray) -> bool:
         """Read once; False at the end of the input."""
+        data: bytes | memoryview
         try:
-            count = os.readv(self._fd, [buffer])
+            if self._is_file:  # no block of it need be copied
+                data = os.read(self._fd, min(BLOCK_BYTES, self.limit))
+            else:
+                data = memoryview(buffer)[: os.readv(self._fd, [buffer])]
         except BlockingIOError:
             return True
         except OSError:  # a socket that was reset: nothing more will come
             return False
-        if count:
-            self._admit(memoryview(buffer)[:count])
-            if count < NAP_BELOW_BYTES and not self.may_wait:
+        if data:
+            self._admit(data)
+            if len(data) < NAP_BELOW_BYTES and not self.may_wait:
                 time.sleep(NAP_SECONDS)
-        return count > 0
+        return bool(data)
 
-    def _admit(self, data: memoryview) -> None:
+    def _admit(self, data: bytes | memoryview) -> None:
         with self._changed:
             self.bytes_read += len(data)
             if self.may_wait:
@@ -161,14 +167,18 @@ class Intake:
                     self._fill_up(data)
             self._changed.notify_all()
 
-    def _append(self, data: memoryview) -> None:
-        if not self._blocks or len(self._blocks[-1]) + len(data) > BLOCK_BYTES:
-            self._blocks.append(bytearray())
-        self._blocks[-1] += data
+    def _append(self, data: bytes | memoryview) -> None:
+        last = self._blocks[-1] if self._blocks else None
+        if len(data) > BLOCK_BYTES // 2:  # a block by itself: `take` need not copy it once more
+            self._blocks.append(bytes(data))
+        elif isinstance(last, bytearray) and len(last) + len(data) <= BLOCK_BYTES:
+            last += data
+        else:
+            self._blocks.append(bytearray(data))
         self._size += len(data)
         self._mid_line = data[-1] != _NEWLINE
 
-    def _fill_up(self, data: memoryview) -> None:
+    def _fill_up(self, data: bytes | memoryview) -> None:
         """The buffer is full: finish the line that has begun, drop the rest."""
         self._dropping = True
         self._drop_mid_line = False
@@ -188,7 +198,7 @@ class Intake:
                 data = data[end or len(data) :]
         self._drop(data)
 
-    def _resume(self, data: memoryview) -> memoryview:
+    def _resume(self, data: bytes | memoryview) -> bytes | memoryview:
         """While dropping: drop up to the next line's start, and go on from there if there is room again."""
         start = 0
         if self._drop_mid_line:
@@ -201,7 +211,7 @@ class Intake:
         self._dropping = False
         return rest
 
-    def _drop(self, data: memoryview) -> None:
+    def _drop(self, data: bytes | memoryview) -> None:
         """Count what is dropped; a record counts with its first byte."""
         if not data:
             return
@@ -238,7 +248,7 @@ class Intake:
                 return b""
             block = self._blocks.popleft()
             self._size -= len(block)
-            if self.may_wait:
+            if self.may_wait and self.limit - self._size >= min(self.limit, ROOM_BYTES):
                 self._changed.notify_all()
         return bytes(block)
 

@@ -226,6 +226,10 @@ class Inside:
         made.listen()
         hand_over.append(made.detach())
 
+    def is_socket(self, path: str, **_: object) -> bool:
+        """Whether there is a socket of that name."""
+        return Path(path).is_socket()
+
     def connect_unix(self, path: str, hand_over: list[int], **_: object) -> None:
         """A connection to a Unix socket of ours."""
         made = socket.socket(socket.AF_UNIX)

@@ -138,7 +138,8 @@ class Machine:
             time.sleep(0.01)
 
     def subscribe(self, path: str) -> "Reader":
-        """Connect to a socket of the plugin's, as soon as it is there."""
+        """Connect to a socket of the plugin's, as soon as it is there: records are read before sinks are begun."""
+        self.until(lambda: self.space.ask("is_socket", path=path), f"{path} is there")
         (connected,) = self.space.ask("connect_unix", path=path)
         return Reader(connected)
 

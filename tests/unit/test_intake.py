@@ -262,17 +262,30 @@ def test_a_person_can_stop_it(started: Started, wake: WakeUp, eventually: Callab
     os.close(writer)
 
 
-def test_a_reset_socket_is_an_end(started: Started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_reset_socket_is_an_end(
+    started: Started, monkeypatch: pytest.MonkeyPatch, ends: tuple[socket.socket, socket.socket]
+) -> None:
     """An input that breaks is an input that has ended."""
 
     def broken(_fd: int, _buffers: list[bytearray]) -> int:
         raise ConnectionResetError
 
     monkeypatch.setattr(os, "readv", broken)
-    file = tmp_path / "x"
-    file.write_bytes(b"x")
-    with file.open("rb") as stream:
-        assert everything(started(stream.fileno())) == b""
+    ends[1].sendall(b"x")
+    assert everything(started(ends[0].fileno())) == b""
+
+
+def test_a_file_is_taken_in_whole_blocks(started: Started, tmp_path: Path) -> None:
+    """A log that is fed as a file costs as little as can be, whatever its size."""
+    content = b"a line of a log\n" * 50_000
+    (tmp_path / "log").write_bytes(content)
+    with (tmp_path / "log").open("rb") as stream:
+        intake = started(stream.fileno())
+        blocks = []
+        while block := intake.take(10):
+            blocks.append(block)
+    assert b"".join(blocks) == content
+    assert [len(block) for block in blocks[:-1]] == [BLOCK_BYTES] * (len(content) // BLOCK_BYTES)
 
 
 def test_the_reading_thread_does_errands(started: Started, ends: tuple[socket.socket, socket.socket]) -> None:

@@ -4,7 +4,9 @@
 //! stands behind them. Places are written in the order of the knowledge's tree, whatever the order they were filled in.
 
 pub use pyaudit_knowledge::Suffix;
-use pyaudit_knowledge::{objects, place, Place};
+use pyaudit_knowledge::{place, Place};
+
+use crate::path_object::PathObject;
 
 /// A text of the document: a range of its pool.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +40,7 @@ pub type Item = Option<Text>;
 
 #[derive(Clone, Copy, Debug)]
 pub enum Slot {
-    /// Nothing, or an object.
+    /// Nothing; an object is filled by what is in it.
     Empty,
     Text(Text),
     Number(i64),
@@ -48,21 +50,6 @@ pub enum Slot {
     Paths,
     /// `auditd.records`, likewise.
     Records,
-}
-
-/// One object of `auditd.paths`: index of the key, whether it is the `_name` beside it or a part of a context, value.
-#[derive(Debug, Default)]
-pub struct PathObject {
-    pub entries: Vec<(PathKey, Text)>,
-    /// Where it stands in `written`, in each encoding, if it was written before.
-    pub written: Option<[(usize, usize); 2]>,
-}
-
-/// A key of a path object, ordered as written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PathKey {
-    pub index: u8,
-    pub suffix: Suffix,
 }
 
 /// Fields of one record that have no place of their own.
@@ -87,6 +74,9 @@ pub struct RestField {
 /// Places there is room for: an index is masked with it, so that no look-up needs to be compared with a length.
 const ROOM: usize = place::COUNT.next_power_of_two();
 const WORDS: usize = ROOM / 64;
+
+/// Places that are filled: bit n of word m is place 64 m + n.
+pub type Filled = [u64; WORDS];
 
 /// Where a place is in the tables.
 #[inline]
@@ -113,19 +103,15 @@ struct List {
 pub struct Document {
     /// What stands at a place that is filled; what stands at others is of events before.
     slots: Box<[Slot; ROOM]>,
-    /// Keys within each object, `_bytes` keys included; from `finish` on.
-    counts: Box<[u16; ROOM]>,
     /// Places whose exact bytes are written beside them.
     exact: Vec<Place>,
-    filled: [u64; WORDS],
+    filled: Filled,
     lists: Vec<List>,
     lists_used: usize,
     /// All texts; only what stands behind the event's own bytes may be changed.
     pub pool: Vec<u8>,
     paths: Vec<PathObject>,
     paths_used: usize,
-    /// Objects of `paths` as they were written before, in each encoding.
-    written: [Vec<u8>; 2],
     pub rest: Vec<RestRecord>,
     /// The event's own bytes are ASCII, so no part of them needs to be looked at.
     ascii: bool,
@@ -135,7 +121,7 @@ pub struct Document {
 #[derive(Debug)]
 pub struct Template {
     slots: Vec<(Place, Slot)>,
-    filled: [u64; WORDS],
+    filled: Filled,
     pool: Vec<u8>,
 }
 
@@ -143,7 +129,6 @@ impl Default for Document {
     fn default() -> Self {
         Self {
             slots: Box::new([Slot::Empty; ROOM]),
-            counts: Box::new([0; ROOM]),
             exact: Vec::new(),
             filled: [0; WORDS],
             lists: Vec::new(),
@@ -151,7 +136,6 @@ impl Default for Document {
             pool: Vec::new(),
             paths: Vec::new(),
             paths_used: 0,
-            written: [Vec::new(), Vec::new()],
             rest: Vec::new(),
             ascii: false,
         }
@@ -171,16 +155,14 @@ impl Document {
         self.pool.clear();
         self.pool.extend_from_slice(raw);
         self.paths_used = 0;
-        self.written.iter_mut().for_each(Vec::clear);
         self.rest.clear();
         self.ascii = raw.is_ascii();
     }
 
     /// What is in the document, for others to begin with: texts and numbers, no lists, in a document without an event.
     pub fn into_template(self) -> Template {
-        let places = || (0..place::COUNT).map(|index| Place(index as u16)).filter(|at| self.has(*at));
         Template {
-            slots: places().map(|at| (at, self.filled_slot(at))).collect(),
+            slots: self.places().map(|at| (at, self.filled_slot(at))).collect(),
             filled: self.filled,
             pool: self.pool,
         }
@@ -214,14 +196,18 @@ impl Document {
         }
     }
 
-    /// Number of keys of an object, once the document is finished.
-    pub fn keys(&self, object: Place) -> usize {
-        usize::from(self.counts[index(object)])
+    pub fn filled(&self) -> &Filled {
+        &self.filled
     }
 
-    /// The places that are filled: bit n of word m is place 64 m + n.
-    pub fn filled(&self) -> &[u64; WORDS] {
-        &self.filled
+    /// The places that are filled, in the order in which they are written.
+    pub fn places(&self) -> impl Iterator<Item = Place> + '_ {
+        (0..place::COUNT).map(|index| Place(index as u16)).filter(|at| self.has(*at))
+    }
+
+    /// Places whose exact bytes are written beside them.
+    pub fn exact(&self) -> &[Place] {
+        &self.exact
     }
 
     /// What stands at a place that is filled.
@@ -238,30 +224,13 @@ impl Document {
         self.slots[index(at)] = slot;
     }
 
-    /// Nothing more will be put: fills the objects that hold something, and counts what they hold.
+    /// Nothing more will be put: fills the places of what is kept apart.
     pub fn finish(&mut self) {
         if !self.rest.is_empty() {
             self.fill(place::AUDITD_RECORDS, Slot::Records);
         }
         if self.paths_used > 0 {
             self.fill(place::AUDITD_PATHS, Slot::Paths);
-        }
-        for object in objects() {
-            let mut keys = 0;
-            for &(word, bits) in object.children {
-                let found = self.filled[word % WORDS] & bits;
-                // Most objects hold nothing, and counting takes longer than looking.
-                if found != 0 {
-                    keys += found.count_ones() as u16;
-                }
-            }
-            self.counts[index(object.place)] = keys;
-            if keys > 0 && object.place != Place::NONE {
-                self.fill(object.place, Slot::Empty);
-            }
-        }
-        for at in &self.exact {
-            self.counts[index(at.parent())] += 1;
         }
     }
 
@@ -356,30 +325,12 @@ impl Document {
     pub fn begin_path(&mut self) -> PathObject {
         let mut path = self.paths.get_mut(self.paths_used).map(std::mem::take).unwrap_or_default();
         path.entries.clear();
-        path.written = None;
+        path.kept = None;
         path
     }
 
-    /// Keeps an object as it was written before; gives where it stands now.
-    pub fn keep_written(&mut self, written: &[Vec<u8>; 2]) -> [(usize, usize); 2] {
-        [0, 1].map(|encoding| {
-            let at = self.written[encoding].len();
-            self.written[encoding].extend_from_slice(&written[encoding]);
-            (at, self.written[encoding].len())
-        })
-    }
-
-    /// An object as it was written before.
-    pub fn written(&self, encoding: usize, (from, to): (usize, usize)) -> &[u8] {
-        &self.written[encoding][from..to]
-    }
-
     /// Adds the object that was begun last.
-    pub fn end_path(&mut self, mut path: PathObject) {
-        // Kernels write the fields in the order of the keys.
-        if !path.entries.is_sorted_by_key(|&(key, _)| key) {
-            path.entries.sort_by_key(|&(key, _)| key);
-        }
+    pub fn end_path(&mut self, path: PathObject) {
         if self.paths_used == self.paths.len() {
             self.paths.push(path);
         } else {
@@ -483,25 +434,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn objects_count_their_keys() {
+    fn what_is_put_stands_until_it_is_cleared() {
         let mut document = Document::default();
         assert!(document.put_number(place::PROCESS_PID, 1));
         assert!(!document.put_number(place::PROCESS_PID, 2));
         document.put_static(place::PROCESS_NAME, "a");
         let title = document.keep(b"\xff");
         document.put(place::PROCESS_TITLE, title);
-        document.finish();
-        let process = place::PROCESS_PID.parent();
-        assert_eq!(document.keys(process), 4);
-        assert_eq!(document.keys(Place::NONE), 1);
+        assert_eq!(document.exact(), [place::PROCESS_TITLE]);
+        assert!(matches!(document.slot(place::PROCESS_PID), Slot::Number(1)));
         document.clear(b"");
         document.finish();
-        assert_eq!(document.keys(Place::NONE), 0);
-        assert!(!document.has(place::PROCESS_PID) && !document.has(process));
+        assert!(!document.has(place::PROCESS_PID) && document.exact().is_empty());
         assert_eq!(document.filled(), &[0; WORDS]);
-        document.put_number(place::PROCESS_PID, 1);
-        document.finish();
-        assert_eq!(document.keys(process), 1);
+        assert!(document.put_number(place::PROCESS_PID, 3));
     }
 
     #[test]
@@ -517,9 +463,7 @@ mod tests {
             assert_eq!(document.text_at(place::EVENT_KIND), Some(&b"event"[..]));
             assert!(matches!(document.slot(place::AUDITD_SCHEMA), Slot::Number(1)));
             document.put_static(place::EVENT_ACTION, "a");
-            document.finish();
-            assert_eq!(document.keys(place::EVENT_KIND.parent()), 2);
-            assert_eq!(document.keys(Place::NONE), 2);
+            assert_eq!(document.places().count(), 3);
         }
     }
 
@@ -529,8 +473,7 @@ mod tests {
         document.put_static(place::AUDITD_RESULT, "success");
         document.put_static(place::EVENT_ID, "x");
         document.finish();
-        let places = (0..place::COUNT).map(|index| Place(index as u16));
-        let seen: Vec<&str> = places.filter(|at| document.has(*at)).map(|at| at.node().path).collect();
-        assert_eq!(seen, ["event", "event.id", "auditd", "auditd.result"]);
+        let seen: Vec<&str> = document.places().map(|at| at.node().path).collect();
+        assert_eq!(seen, ["event.id", "auditd.result"]);
     }
 }

@@ -2,17 +2,18 @@
 
 mod json;
 mod msgpack;
+mod plan;
 
-use pyaudit_knowledge::{path_fields, place, Key, Node, Place};
+use pyaudit_knowledge::{path_fields, Block, Key, Node};
 
-use crate::document::{Document, Item, PathObject, RestField, RestRecord, Slot, Suffix, Text};
+use crate::document::{Document, Item, RestField, RestRecord, Slot, Suffix, Text};
 use crate::out::Out;
+use crate::path_object::PathObject;
 
 pub use json::Json;
 pub use msgpack::Msgpack;
-
-/// Objects within objects: `auditd.summary.object.primary` is in three, and the document is one.
-const MAX_DEPTH: usize = 8;
+use plan::Plan;
+pub use plan::Plans;
 
 /// Keys of `auditd.records[]`.
 static TYPE: Key = Key::new("type", "");
@@ -25,6 +26,10 @@ static DECODED: Key = Key::new("decoded", "");
 pub trait Encoding {
     /// Which of both it is, where things are kept in both.
     const NUMBER: usize;
+    /// Where it writes.
+    fn out(&mut self) -> &mut Out;
+    /// A key as it writes it.
+    fn block(key: &Key) -> &Block;
     /// Something that was written before.
     fn written(&mut self, bytes: &[u8]);
     fn map(&mut self, keys: usize) -> usize;
@@ -36,8 +41,8 @@ pub trait Encoding {
     fn known_key(&mut self, key: &Key);
     /// A key, made of a name and what is appended to it.
     fn key(&mut self, name: &str, suffix: &str);
-    /// A key and the first `length` bytes of a block, which are UTF-8.
-    fn short_member(&mut self, key: &Key, block: &[u8; 16], length: usize);
+    /// A text of at most 16 bytes and what stands before it, of at most 31: `(block, length)` each. Both are UTF-8.
+    fn short_member(&mut self, before: (&[u8; 32], usize), text: (&[u8; 16], usize));
     /// A text that begins a longer one; its bytes are UTF-8.
     fn part(&mut self, begun: &[u8], length: usize);
     /// A text; its bytes are UTF-8.
@@ -46,9 +51,10 @@ pub trait Encoding {
     fn null(&mut self);
 }
 
-/// Writes a document.
-pub fn document(document: &Document, out: &mut impl Encoding) {
-    Walk { document, out }.document();
+/// Writes a document that is finished.
+pub fn document(document: &Document, plans: &mut Plans, out: &mut impl Encoding) {
+    let plan = plans.of(document, out);
+    Walk { document, out }.document(&plan);
 }
 
 /// An object of `auditd.paths` in each encoding.
@@ -67,50 +73,46 @@ struct Walk<'a, E> {
 }
 
 impl<E: Encoding> Walk<'_, E> {
-    /// The places in their order; an object ends with the last of its descendants.
-    fn document(&mut self) {
+    fn document(&mut self, plan: &Plan) {
         let document = self.document;
-        // What is open around the innermost object: where it ends, and what its end has to be told.
-        let mut outer = [(0, 0); MAX_DEPTH];
-        let mut depth = 0;
-        let mut inner = (place::COUNT, self.out.map(document.keys(Place::NONE)));
-        for (word, &bits) in document.filled().iter().enumerate() {
-            let mut bits = bits;
-            while bits != 0 {
-                let index = word * 64 + bits.trailing_zeros() as usize;
-                bits &= bits - 1;
-                while index >= inner.0 {
-                    self.out.end_map(inner.1);
-                    depth -= 1;
-                    inner = outer[depth];
-                }
-                let at = Place(index as u16);
-                match document.filled_slot(at) {
-                    Slot::Text(item) => self.member(at, item),
-                    Slot::Empty => {
-                        self.out.known_key(at.key());
-                        outer[depth] = inner;
-                        depth += 1;
-                        inner = (usize::from(at.node().end), self.out.map(document.keys(at)));
+        for &step in &plan.steps {
+            let (before, length) = (plan.before(step), usize::from(step.length));
+            let slot = document.filled_slot(step.at);
+            match before.first_chunk() {
+                Some(block) if length < 32 => match slot {
+                    Slot::Text(item) if self.short(block, length, item) => continue,
+                    _ => self.out.out().block::<32>(block, length),
+                },
+                _ => self.out.written(&before[..length]),
+            }
+            match slot {
+                Slot::Text(item) => {
+                    self.text(item);
+                    if item.lossy {
+                        self.out.key(step.at.node().key, "_bytes");
+                        self.exact(item);
                     }
-                    slot => self.other(at, slot),
                 }
+                Slot::Number(number) => self.out.number(number),
+                Slot::List(_) => self.list(step.at.node(), document.list(step.at)),
+                Slot::Paths => self.paths(),
+                Slot::Records => self.rest(),
+                Slot::Empty => {}
             }
         }
-        self.out.end_map(inner.1);
-        for &(_, start) in outer[..depth].iter().rev() {
-            self.out.end_map(start);
-        }
+        self.out.written(plan.end());
     }
 
-    fn other(&mut self, at: Place, slot: Slot) {
-        self.out.known_key(at.key());
-        match slot {
-            Slot::Number(number) => self.out.number(number),
-            Slot::List(_) => self.list(at.node(), self.document.list(at)),
-            Slot::Paths => self.paths(),
-            Slot::Records => self.rest(),
-            Slot::Text(_) | Slot::Empty => {}
+    /// Writes a text and what stands before it at once, if it is short.
+    #[inline]
+    fn short(&mut self, before: &[u8; 32], before_length: usize, item: Text) -> bool {
+        let (begun, length) = self.document.begun(item);
+        match begun.first_chunk() {
+            Some(block) if length <= 16 && !item.lossy => {
+                self.out.short_member((before, before_length), (block, length));
+                true
+            }
+            _ => false,
         }
     }
 
@@ -132,27 +134,12 @@ impl<E: Encoding> Walk<'_, E> {
     /// A key and its text; `false` if the exact bytes have to be written beside it.
     #[inline]
     fn keyed(&mut self, key: &Key, item: Text) -> bool {
-        if !item.lossy {
-            let (begun, length) = self.document.begun(item);
-            if length <= 16 {
-                if let Some(block) = begun.first_chunk() {
-                    self.out.short_member(key, block, length);
-                    return true;
-                }
-            }
+        let block = E::block(key);
+        if !self.short(block.bytes(), block.length(), item) {
+            self.out.known_key(key);
+            self.text(item);
         }
-        self.out.known_key(key);
-        self.text(item);
         !item.lossy
-    }
-
-    /// The text of a place, and the exact bytes beside it where the text cannot say them.
-    #[inline]
-    fn member(&mut self, at: Place, item: Text) {
-        if !self.keyed(at.key(), item) {
-            self.out.key(at.node().key, "_bytes");
-            self.exact(item);
-        }
     }
 
     fn exact(&mut self, item: Text) {
@@ -194,8 +181,8 @@ impl<E: Encoding> Walk<'_, E> {
     }
 
     fn path(&mut self, path: &PathObject) {
-        if let Some(written) = path.written {
-            return self.out.written(self.document.written(E::NUMBER, written[E::NUMBER]));
+        if let Some(kept) = &path.kept {
+            return self.out.written(kept.written(E::NUMBER));
         }
         let keys = path.entries.len() + path.entries.iter().filter(|(_, item)| item.lossy).count();
         let start = self.out.map(keys);

@@ -18,7 +18,6 @@ use crate::lines::{Line, Lines};
 use crate::names::{NameKind, Names};
 use crate::nodes::Nodes;
 use crate::options::{Options, Restore};
-use crate::out::Out;
 use crate::rules::Rules;
 use crate::sockets::{SavedSocket, Sockets};
 use crate::state::{SavedClosed, SavedEvent, SavedNode, State, StateError};
@@ -60,7 +59,7 @@ struct Inner {
     probed: usize,
     document: Document,
     workspace: Workspace,
-    out: Out,
+    writer: publish::Writer,
     stats: Stats,
     own_documents: u64,
     newest_ms: Option<i64>,
@@ -98,7 +97,7 @@ impl Engine {
             probed: 0,
             document: Document::default(),
             workspace: Workspace::default(),
-            out: Out::default(),
+            writer: publish::Writer::default(),
             stats: Stats::default(),
             own_documents: 0,
             newest_ms: None,

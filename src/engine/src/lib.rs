@@ -28,6 +28,7 @@ mod nodes;
 mod options;
 mod out;
 mod packed;
+mod path_object;
 mod recent;
 mod rules;
 mod sockets;

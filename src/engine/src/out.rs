@@ -26,6 +26,11 @@ impl Out {
         self.at
     }
 
+    /// Forgets what was written from `at` on.
+    pub fn back_to(&mut self, at: usize) {
+        self.at = self.at.min(at);
+    }
+
     /// Overwrites a byte that was written.
     pub fn set(&mut self, at: usize, byte: u8) {
         self.bytes[at] = byte;
@@ -72,25 +77,25 @@ impl Out {
         self.block(block.bytes(), block.length());
     }
 
-    /// A key, and the first `length` bytes of a block between what stands before and behind a text: one look at the
-    /// room that is left for all of it.
+    /// What stands before a text, of at most 31 bytes, its opening, the text, of at most 16, and its closing; lengths
+    /// say how much of the blocks counts. One look at the room that is left for all of it.
     #[inline]
-    pub fn key_and_text<const B: usize, const A: usize>(
+    pub fn framed<const O: usize, const C: usize>(
         &mut self,
-        key: &Block,
-        before: &[u8; B],
-        block: &[u8; 16],
-        length: usize,
-        after: &[u8; A],
+        before: (&[u8; 32], usize),
+        opening: [u8; O],
+        text: (&[u8; 16], usize),
+        closing: [u8; C],
     ) {
-        let (key_end, length) = (key.length(), length & 31);
+        // Says to the compiler what the caller makes sure of.
+        let (begin, length) = (before.1 & 31, text.1 & 31);
         let to: &mut [u8; 64] = self.next();
-        to[..Block::SIZE].copy_from_slice(key.bytes());
-        to[key_end..key_end + B].copy_from_slice(before);
-        to[key_end + B..key_end + B + 16].copy_from_slice(block);
-        let end = key_end + B + length;
-        to[end..end + A].copy_from_slice(after);
-        self.at += end + A;
+        to[..32].copy_from_slice(before.0);
+        to[begin..begin + O].copy_from_slice(&opening);
+        to[begin + O..begin + O + 16].copy_from_slice(text.0);
+        let end = begin + O + length;
+        to[end..end + C].copy_from_slice(&closing);
+        self.at += end + C;
     }
 
     /// A text that begins a longer one; what follows it there may be read, too, but does not count.
@@ -159,7 +164,8 @@ mod tests {
                 out.byte(b'|');
                 out.block(b"abc", 2);
                 let key = &Key::new("key", "").json;
-                out.key_and_text(key, b"<", b"0123456789abcdef", length % 17, b">");
+                let before = (key.bytes(), key.length());
+                out.framed(before, *b"<", (b"0123456789abcdef", length % 17), *b">");
                 expected.extend_from_slice(&text[at..at + length]);
                 expected.extend_from_slice(&text[at..at + length]);
                 expected.extend_from_slice(b"|ab,\"key\":<");

@@ -168,20 +168,6 @@ fn is_argument(key: &str) -> bool {
     matches!(key, "a0" | "a1" | "a2" | "a3")
 }
 
-/// The objects and which places are directly within them, as words of bits; inner objects before outer ones.
-fn write_objects(out: &mut String, nodes: &[Node]) {
-    writeln!(out, "pub(crate) static OBJECTS: &[Object] = &[").unwrap();
-    for (object, _) in nodes.iter().enumerate().filter(|(_, node)| node.kind == "object").rev() {
-        let mut words: BTreeMap<usize, u64> = BTreeMap::new();
-        for (child, _) in nodes.iter().enumerate().skip(1).filter(|(_, node)| node.parent == object) {
-            *words.entry(child / 64).or_default() |= 1 << (child % 64);
-        }
-        let words: Vec<(usize, u64)> = words.into_iter().collect();
-        writeln!(out, "Object {{ place: Place({object}), children: &{words:?} }},").unwrap();
-    }
-    writeln!(out, "];").unwrap();
-}
-
 fn write_places(out: &mut String, nodes: &[Node]) {
     writeln!(out, "pub(crate) static NODES: &[Node] = &[").unwrap();
     for (i, node) in nodes.iter().enumerate() {
@@ -191,7 +177,6 @@ fn write_places(out: &mut String, nodes: &[Node]) {
     }
     let parents: Vec<usize> = nodes.iter().map(|node| node.parent).collect();
     writeln!(out, "];\npub(crate) static PARENTS: [u16; {}] = {parents:?};", nodes.len()).unwrap();
-    write_objects(out, nodes);
     writeln!(out, "pub(crate) static NODE_KEYS: [Key; {}] = [", nodes.len()).unwrap();
     for node in nodes {
         writeln!(out, "Key::new({:?}, \"\"),", node.key).unwrap();

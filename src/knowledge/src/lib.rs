@@ -99,19 +99,6 @@ pub struct Node {
     pub object: bool,
 }
 
-/// An object of the document, and what is directly within it.
-#[derive(Debug)]
-pub struct Object {
-    pub place: Place,
-    /// Words of bits, by their number: bit n of word m is place 64 m + n.
-    pub children: &'static [(usize, u64)],
-}
-
-/// All objects of the document, inner ones before those that they stand in.
-pub fn objects() -> &'static [Object] {
-    OBJECTS
-}
-
 /// Where a field of any record goes.
 #[derive(Debug)]
 pub struct Field {
@@ -145,7 +132,7 @@ mod tables {
 pub use tables::{path_key, place, record_type};
 use tables::{
     ARCHES, ERRNO_GENERIC, FAMILIES, FIELDS, FIELD_BITS, FIELD_MULTIPLIER, FIELD_OVERRIDES, FIELD_SLOTS, KEYS,
-    KEY_LENGTH, KINDS, NODES, NODE_KEYS, OBJECTS, PARENTS, PATH_FIELDS, PATH_FIELD_BITS, PATH_FIELD_MULTIPLIER,
+    KEY_LENGTH, KINDS, NODES, NODE_KEYS, PARENTS, PATH_FIELDS, PATH_FIELD_BITS, PATH_FIELD_MULTIPLIER,
     PATH_FIELD_SLOTS, RECORD_TYPES, SYSCALLS, TYPE_BITS, TYPE_MULTIPLIER, TYPE_SLOTS, VALUES_URING_OP,
 };
 
@@ -381,8 +368,5 @@ mod tests {
             assert!(parent.node().object, "{}", node.path);
         }
         assert_eq!(place::PROCESS_PID.node().path, "process.pid");
-        let seen: u32 = objects().iter().flat_map(|object| object.children).map(|(_, bits)| bits.count_ones()).sum();
-        assert_eq!(seen as usize, place::COUNT - 1);
-        assert_eq!(objects().last().map(|object| object.place), Some(Place::NONE));
     }
 }

@@ -1,30 +1,19 @@
 //! The file of an event: which PATH record it is, and what it says.
 
-use pyaudit_knowledge::{path_key, place, Kind, PathChoice, Place, FILE_TYPES, FILE_TYPE_MASK, PERMISSIONS_MASK};
+use pyaudit_knowledge::{place, Kind, PathChoice, Place, FILE_TYPES, FILE_TYPE_MASK, PERMISSIONS_MASK};
 
 use super::words::parse;
 use super::Decoder;
-use crate::document::{PathObject, Suffix, Text};
-use crate::header::decimal;
+use crate::document::Text;
+use crate::path_object::{Asked, Nametype, PathObject};
 
 /// How good a candidate a PATH record is, by its nametype; the lower the better.
-fn rank(nametype: &[u8]) -> u8 {
-    match nametype {
-        // Looked up in vain: the name is right, there is no file.
-        b"UNKNOWN" => 1,
-        // The directory of another.
-        b"PARENT" => 2,
+fn rank(path: &PathObject) -> u8 {
+    match path.nametype {
+        Nametype::Unknown => 1,
+        Nametype::Parent => 2,
         _ => 0,
     }
-}
-
-/// A value of a PATH record.
-fn entry(path: &PathObject, key: u8) -> Option<Text> {
-    suffixed(path, key, Suffix::None)
-}
-
-fn suffixed(path: &PathObject, key: u8, suffix: Suffix) -> Option<Text> {
-    path.entries.iter().find(|(found, _)| found.index == key && found.suffix == suffix).map(|(_, item)| *item)
 }
 
 impl Decoder<'_, '_> {
@@ -32,27 +21,19 @@ impl Decoder<'_, '_> {
         self.document.bytes(item)
     }
 
-    fn nametype(&self, path: &PathObject) -> &[u8] {
-        entry(path, path_key::NAMETYPE).map_or(b"", |item| self.bytes(item))
-    }
-
     /// The lowest item of those that a test lets through.
     fn lowest(&self, mut test: impl FnMut(&PathObject) -> bool) -> Option<usize> {
-        let item = |path: &PathObject| {
-            let number = entry(path, path_key::ITEM).and_then(|item| decimal(self.bytes(item), u64::MAX));
-            number.unwrap_or(u64::MAX)
-        };
-        let paths = self.document.paths().iter().enumerate();
-        paths.filter(|(_, path)| test(path)).min_by_key(|(i, path)| (item(path), *i)).map(|(i, _)| i)
+        let paths = self.document.paths().iter().enumerate().filter(|(_, path)| test(path));
+        paths.min_by_key(|(i, path)| (path.item.unwrap_or(u64::MAX), *i)).map(|(i, _)| i)
     }
 
     fn object(&self) -> Option<usize> {
-        let best = self.document.paths().iter().map(|path| rank(self.nametype(path))).min()?;
-        self.lowest(|path| rank(self.nametype(path)) == best)
+        let best = self.document.paths().iter().map(rank).min()?;
+        self.lowest(|path| rank(path) == best)
     }
 
-    fn of_type(&self, nametype: &[u8]) -> Option<usize> {
-        self.lowest(|path| self.nametype(path) == nametype)
+    fn of_type(&self, nametype: Nametype) -> Option<usize> {
+        self.lowest(|path| path.nametype == nametype)
     }
 
     /// The PATH record that is the event's file, and the other one, whatever order they came in.
@@ -66,17 +47,17 @@ impl Decoder<'_, '_> {
                 let after = |path: &PathObject| {
                     let is_first =
                         first.is_some_and(|first| std::ptr::eq(path, &raw const self.document.paths()[first]));
-                    rank(self.nametype(path)) < 2 && !is_first
+                    rank(path) < 2 && !is_first
                 };
                 (self.lowest(after).or(first), None)
             }
             PathChoice::Created => {
-                let made = self.of_type(b"CREATE");
-                (made.or_else(|| self.object()), made.and_then(|_| self.of_type(b"NORMAL")))
+                let made = self.of_type(Nametype::Create);
+                (made.or_else(|| self.object()), made.and_then(|_| self.of_type(Nametype::Normal)))
             }
             PathChoice::Deleted => {
-                let removed = self.of_type(b"DELETE");
-                (removed.or_else(|| self.object()), removed.and_then(|_| self.of_type(b"CREATE")))
+                let removed = self.of_type(Nametype::Delete);
+                (removed.or_else(|| self.object()), removed.and_then(|_| self.of_type(Nametype::Create)))
             }
         }
     }
@@ -84,21 +65,21 @@ impl Decoder<'_, '_> {
     /// Fills `file.*`; gives the type of the file, as its mode has it.
     pub(super) fn file(&mut self, choice: PathChoice) -> Option<&'static str> {
         let (chosen, other) = self.choose(choice);
-        if let Some(name) = other.and_then(|index| entry(&self.document.paths()[index], path_key::NAME)) {
+        if let Some(name) = other.and_then(|index| self.document.paths()[index].value(Asked::Name)) {
             let path = self.full_path(name);
             self.document.put(place::FILE_TARGET_PATH, path);
         }
         let path = &self.document.paths()[chosen?];
-        let name = entry(path, path_key::NAME);
+        let name = path.value(Asked::Name);
         let copies: [(Place, Option<Text>); 6] = [
-            (place::FILE_DEVICE, entry(path, path_key::DEV)),
-            (place::FILE_INODE, entry(path, path_key::INODE)),
-            (place::FILE_UID, entry(path, path_key::OUID)),
-            (place::FILE_GID, entry(path, path_key::OGID)),
-            (place::FILE_OWNER, suffixed(path, path_key::OUID, Suffix::Name)),
-            (place::FILE_GROUP, suffixed(path, path_key::OGID, Suffix::Name)),
+            (place::FILE_DEVICE, path.value(Asked::Device)),
+            (place::FILE_INODE, path.value(Asked::Inode)),
+            (place::FILE_UID, path.value(Asked::User)),
+            (place::FILE_GID, path.value(Asked::Group)),
+            (place::FILE_OWNER, path.value(Asked::UserName)),
+            (place::FILE_GROUP, path.value(Asked::GroupName)),
         ];
-        let mode = entry(path, path_key::MODE).and_then(|item| parse(pyaudit_knowledge::Base::Octal, self.bytes(item)));
+        let mode = path.value(Asked::Mode).and_then(|item| parse(pyaudit_knowledge::Base::Octal, self.bytes(item)));
         for (at, item) in copies {
             if let Some(item) = item {
                 self.document.put(at, item);

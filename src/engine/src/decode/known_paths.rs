@@ -6,12 +6,14 @@
 //! that say anything outside their own object (a value that is unset, a field without a place) are not kept.
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
-use crate::document::{Document, PathKey, PathObject, Text};
+use crate::document::Document;
 use crate::encode;
 use crate::out::Out;
+use crate::path_object::{KeptPath, PathObject};
 
 /// Records kept, each in the slot of its hash: some 1 MiB when all are of the usual size.
 const SLOTS: usize = 1024;
@@ -27,23 +29,11 @@ pub struct Circumstances {
     pub names: Option<u64>,
 }
 
-#[derive(Debug)]
-struct Kept {
-    body: Vec<u8>,
-    circumstances: Circumstances,
-    /// Which of the event's paths it is.
-    item: Option<u64>,
-    /// The values, and whether each is a part of what was made; else it is one of the body.
-    entries: Vec<(PathKey, Text, bool)>,
-    made: Vec<u8>,
-    written: [Vec<u8>; 2],
-}
-
 #[derive(Debug, Default)]
 struct Slot {
     /// Of the record that came last.
     hash: u64,
-    kept: Option<Box<Kept>>,
+    kept: Option<(Circumstances, Arc<KeptPath>)>,
 }
 
 /// A record's body, and where it stands.
@@ -58,8 +48,7 @@ pub struct Body<'a> {
 /// What `find` found.
 #[derive(Debug)]
 pub enum Found {
-    /// The object, and which of the event's paths it is.
-    Known(PathObject, Option<u64>),
+    Known(PathObject),
     /// It comes a second time: `keep` it.
     Again,
     New,
@@ -92,9 +81,11 @@ impl KnownPaths {
             return Found::New;
         }
         let (hash, slot) = self.slot(body.bytes);
-        if let Some(kept) = &slot.kept {
-            if kept.body == body.bytes && kept.circumstances == body.circumstances {
-                return Found::Known(kept.object(body.at, document), kept.item);
+        if let Some((circumstances, kept)) = &slot.kept {
+            if *circumstances == body.circumstances && kept.body() == body.bytes {
+                let mut object = document.begin_path();
+                kept.place(body.at, document, &mut object);
+                return Found::Known(object);
             }
         }
         if std::mem::replace(&mut slot.hash, hash) == hash {
@@ -104,62 +95,26 @@ impl KnownPaths {
     }
 
     /// Keeps a record whose object is complete; `made_at` is the offset from which on the pool holds what was made of it.
-    pub fn keep(
-        &mut self,
-        body: Body<'_>,
-        document: &Document,
-        object: &PathObject,
-        item: Option<u64>,
-        made_at: usize,
-    ) {
-        let end = body.at + body.bytes.len();
-        let mut entries = Vec::with_capacity(object.entries.len());
-        for &(key, text) in &object.entries {
-            let made = text.at() >= made_at;
-            let within = made || (body.at..end).contains(&text.at());
-            if text.lossy || !within {
-                return;
-            }
-            entries.push((key, text.moved(if made { made_at } else { body.at }, 0), made));
-        }
-        let written = encode::path(document, object, &mut self.out);
+    pub fn keep(&mut self, body: Body<'_>, document: &Document, object: &PathObject, made_at: usize) {
+        let [json, msgpack] = encode::path(document, object, &mut self.out);
+        let kept = KeptPath::of(document, object, (body.at, body.bytes), made_at, [&json, &msgpack]);
         let (_, slot) = self.slot(body.bytes);
-        slot.kept = Some(Box::new(Kept {
-            body: body.bytes.to_vec(),
-            circumstances: body.circumstances,
-            item,
-            entries,
-            made: document.pool[made_at..].to_vec(),
-            written,
-        }));
-    }
-}
-
-impl Kept {
-    fn object(&self, at: usize, document: &mut Document) -> PathObject {
-        let mut object = document.begin_path();
-        let made_at = document.pool.len();
-        document.pool.extend_from_slice(&self.made);
-        let place = |made| if made { made_at } else { at };
-        object.entries.extend(self.entries.iter().map(|&(key, text, made)| (key, text.moved(0, place(made)))));
-        object.written = Some(document.keep_written(&self.written));
-        object
+        if let Some(kept) = kept {
+            slot.kept = Some((body.circumstances, Arc::new(kept)));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::Suffix;
+    use crate::path_object::{Asked, PathKey};
+    use pyaudit_knowledge::{path_key, Suffix};
 
     const RECORD: &[u8] = b"item=0 name=/a";
 
     fn body(bytes: &[u8], at: usize, names: Option<u64>) -> Body<'_> {
         Body { bytes, at, circumstances: Circumstances { family: 0, names } }
-    }
-
-    fn texts(document: &Document, object: &PathObject) -> Vec<Vec<u8>> {
-        object.entries.iter().map(|(_, text)| document.bytes(*text).to_vec()).collect()
     }
 
     /// Keeps `RECORD`, of whose values one was made.
@@ -171,10 +126,11 @@ mod tests {
         let made_at = document.pool.len();
         let made = document.made(b"made");
         let mut object = document.begin_path();
-        for (index, text) in [document.raw(5, 1), document.raw(12, 2), made].into_iter().enumerate() {
-            object.entries.push((PathKey { index: index as u8, suffix: Suffix::None }, text));
-        }
-        known.keep(body(RECORD, 0, None), &document, &object, Some(0), made_at);
+        let values =
+            [(path_key::ITEM, document.raw(5, 1)), (path_key::NAME, document.raw(12, 2)), (path_key::INODE, made)];
+        object.entries.extend(values.map(|(index, text)| (PathKey { index, suffix: Suffix::None }, text)));
+        object.end(&document);
+        known.keep(body(RECORD, 0, None), &document, &object, made_at);
         known
     }
 
@@ -183,12 +139,14 @@ mod tests {
         let (mut known, mut document) = (kept(), Document::default());
         document.clear(&[b"before ", RECORD].concat());
         document.word("more");
-        let Found::Known(object, item) = known.find(body(RECORD, 7, None), &mut document) else {
-            panic!("it is known")
-        };
-        assert_eq!((item, texts(&document, &object)), (Some(0), vec![b"0".to_vec(), b"/a".to_vec(), b"made".to_vec()]));
-        let json = document.written(0, object.written.unwrap()[0]);
-        assert_eq!(std::str::from_utf8(json), Ok(r#"{"item":"0","name":"/a","inode":"made"}"#));
+        let Found::Known(object) = known.find(body(RECORD, 7, None), &mut document) else { panic!("it is known") };
+        let value = |asked| object.value(asked).map(|text| document.bytes(text));
+        assert_eq!(
+            (object.item, value(Asked::Name), value(Asked::Inode)),
+            (Some(0), Some(&b"/a"[..]), Some(&b"made"[..]))
+        );
+        let json = object.kept.as_ref().map(|kept| kept.written(0));
+        assert_eq!(json, Some(&br#"{"item":"0","name":"/a","inode":"made"}"#[..]));
     }
 
     #[test]

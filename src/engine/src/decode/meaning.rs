@@ -1,9 +1,10 @@
 //! What an event means: action, category, type, outcome. What it was done to and by whom is in `summary`.
 
-use pyaudit_knowledge::{path_key, place, record_type as types, Account, Action, ActionRule, PathChoice, Peer, Place};
+use pyaudit_knowledge::{place, record_type as types, Account, Action, ActionRule, PathChoice, Peer, Place};
 
 use super::{Decoder, Text};
-use crate::document::{Slot, Suffix};
+use crate::document::Slot;
+use crate::path_object::Nametype;
 
 /// A connection that is being made: neither success nor failure yet.
 const IN_PROGRESS: &[u8] = b"EINPROGRESS";
@@ -99,10 +100,7 @@ impl Decoder<'_, '_> {
 
     /// Whether a PATH record says that its file was made by this event.
     fn creates(&self) -> bool {
-        let created = |item: &Text| self.document.bytes(*item) == b"CREATE";
-        let paths = self.document.paths().iter().flat_map(|path| &path.entries);
-        let mut nametypes = paths.filter(|(key, _)| key.index == path_key::NAMETYPE && key.suffix == Suffix::None);
-        nametypes.any(|(_, item)| created(item))
+        self.document.paths().iter().any(|path| path.nametype == Nametype::Create)
     }
 
     fn outcome(&self) -> &'static str {

@@ -5,10 +5,11 @@ use pyaudit_knowledge::{path_fields, Kind};
 use super::known_paths::{Body, Circumstances, Found};
 use super::values::{is_unset_id, is_unset_text};
 use super::{context, Current, Decoder, Turn, Workspace};
-use crate::document::{PathKey, PathObject, Suffix};
+use crate::document::Suffix;
 use crate::fields::Field;
 use crate::header::decimal;
 use crate::layout::Meaning;
+use crate::path_object::{PathKey, PathObject};
 
 impl<'a> Decoder<'a, '_> {
     /// Reads a PATH record, unless one with the same bytes was read before.
@@ -19,21 +20,20 @@ impl<'a> Decoder<'a, '_> {
         let at = record.body as usize;
         let body = Body { bytes: &self.event.bytes[at..record.line.1 as usize], at, circumstances };
         let again = match workspace.known_paths.find(body, self.document) {
-            Found::Known(object, item) => {
+            Found::Known(object) => {
+                let item = object.item.filter(|item| u32::try_from(*item).is_ok());
                 self.highest_item = self.highest_item.max(item);
                 return self.document.end_path(object);
             }
             Found::Again => true,
             Found::New => false,
         };
-        let (highest, missing, made_at) = (self.highest_item.take(), self.missing.len(), self.document.pool.len());
+        let (missing, made_at) = (self.missing.len(), self.document.pool.len());
         self.aside = false;
         self.record(turn, workspace, fields);
-        let item = self.highest_item;
-        self.highest_item = highest.max(item);
         if again && !self.aside && self.missing.len() == missing {
             if let Some(object) = self.document.paths().last() {
-                workspace.known_paths.keep(body, self.document, object, item, made_at);
+                workspace.known_paths.keep(body, self.document, object, made_at);
             }
         }
     }
@@ -51,6 +51,7 @@ impl<'a> Decoder<'a, '_> {
                 _ => self.rest(current, field.name, field.value, field.form),
             }
         }
+        path.end(self.document);
         self.document.end_path(path);
     }
 

@@ -3,7 +3,7 @@
 //! Every member and every item is written with a comma before it; the first one's is overwritten by the bracket that
 //! opens what it stands in, once that is closed.
 
-use pyaudit_knowledge::Key;
+use pyaudit_knowledge::{Block, Key};
 
 use super::Encoding;
 use crate::digits::Digits;
@@ -91,6 +91,15 @@ fn is_plain(block: &[u8; 16], length: usize) -> bool {
 impl Encoding for Json<'_> {
     const NUMBER: usize = 0;
 
+    fn out(&mut self) -> &mut Out {
+        self.out
+    }
+
+    #[inline]
+    fn block(key: &Key) -> &Block {
+        &key.json
+    }
+
     fn written(&mut self, bytes: &[u8]) {
         self.out.bytes(bytes);
     }
@@ -128,12 +137,12 @@ impl Encoding for Json<'_> {
     }
 
     #[inline]
-    fn short_member(&mut self, key: &Key, block: &[u8; 16], length: usize) {
-        if is_plain(block, length) {
-            self.out.key_and_text(&key.json, b"\"", block, length, b"\"");
+    fn short_member(&mut self, before: (&[u8; 32], usize), text: (&[u8; 16], usize)) {
+        if is_plain(text.0, text.1) {
+            self.out.framed(before, *b"\"", text, *b"\"");
         } else {
-            self.out.key(&key.json);
-            self.text(&block[..length]);
+            self.out.block(before.0, before.1);
+            self.text(&text.0[..text.1]);
         }
     }
 

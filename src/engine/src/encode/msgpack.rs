@@ -1,6 +1,6 @@
 //! msgpack: maps, arrays, str, int and nil only; no bin and no extension types, which consumers do not take.
 
-use pyaudit_knowledge::Key;
+use pyaudit_knowledge::{Block, Key};
 
 use super::Encoding;
 use crate::out::Out;
@@ -42,6 +42,15 @@ impl<'a> Msgpack<'a> {
 impl Encoding for Msgpack<'_> {
     const NUMBER: usize = 1;
 
+    fn out(&mut self) -> &mut Out {
+        self.out
+    }
+
+    #[inline]
+    fn block(key: &Key) -> &Block {
+        &key.msgpack
+    }
+
     fn written(&mut self, bytes: &[u8]) {
         self.out.bytes(bytes);
     }
@@ -74,8 +83,8 @@ impl Encoding for Msgpack<'_> {
     }
 
     #[inline]
-    fn short_member(&mut self, key: &Key, block: &[u8; 16], length: usize) {
-        self.out.key_and_text(&key.msgpack, &[0xa0 | length as u8], block, length, b"");
+    fn short_member(&mut self, before: (&[u8; 32], usize), text: (&[u8; 16], usize)) {
+        self.out.framed(before, [0xa0 | text.1 as u8], text, []);
     }
 
     #[inline]

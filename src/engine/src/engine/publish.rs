@@ -7,7 +7,7 @@ use pyaudit_knowledge::{place, Action};
 use super::{Inner, Ready};
 use crate::decode::{decode, own, Decoded, Origin, Setting};
 use crate::document::Document;
-use crate::encode::{self, Json, Msgpack};
+use crate::encode::{self, Json, Msgpack, Plans};
 use crate::frames::{Frames, NewHead};
 use crate::gaps::Gap;
 use crate::lines::Line;
@@ -18,6 +18,14 @@ use crate::rules::Verdict;
 
 /// Own documents are `pipeline_error`s; nobody files them under a category.
 const OWN_CATEGORY: &str = "";
+
+/// What documents are written with.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    out: Out,
+    json: Plans,
+    msgpack: Plans,
+}
 
 impl Inner {
     /// Publishes what is ready, in order, up to the first event that waits for a name; `force` waits for none.
@@ -93,7 +101,7 @@ impl Inner {
         let action = decoded.action;
         let category = action.and_then(|action| action.categories.first()).copied().unwrap_or("process");
         let keep = said.unwrap_or_else(|| action.is_some_and(Action::keep));
-        write_frame(&self.document, &mut self.out, frames, category, event.key.time_ms, keep, records, routes);
+        write_frame(&self.document, &mut self.writer, frames, category, event.key.time_ms, keep, records, routes);
         Vec::new()
     }
 
@@ -112,7 +120,7 @@ impl Inner {
         self.document.clear(line.bytes);
         own::unparsed(&mut self.document, local(options), &id, time_ms, line, error);
         let routes = self.rules.everywhere();
-        write_frame(&self.document, &mut self.out, frames, OWN_CATEGORY, time_ms, false, 1, routes);
+        write_frame(&self.document, &mut self.writer, frames, OWN_CATEGORY, time_ms, false, 1, routes);
     }
 
     pub(super) fn gap(&mut self, gap: &Gap, node_index: usize, options: &Options, frames: &mut Frames) {
@@ -126,7 +134,7 @@ impl Inner {
         own::gap(&mut self.document, Origin { foreign, ..local(options) }, &id, gap);
         let routes = self.rules.everywhere();
         // That something was lost outlives what else is to be told.
-        write_frame(&self.document, &mut self.out, frames, OWN_CATEGORY, gap.after_ms, true, 0, routes);
+        write_frame(&self.document, &mut self.writer, frames, OWN_CATEGORY, gap.after_ms, true, 0, routes);
     }
 
     /// Publishes gaps that nobody will fill any more.
@@ -154,7 +162,7 @@ fn readable(bytes: &[u8]) -> Cow<'_, str> {
 #[allow(clippy::too_many_arguments)]
 fn write_frame(
     document: &Document,
-    out: &mut Out,
+    writer: &mut Writer,
     frames: &mut Frames,
     category: &'static str,
     time_ms: i64,
@@ -162,15 +170,16 @@ fn write_frame(
     records: u32,
     routes: u64,
 ) {
+    let Writer { out, json, msgpack } = writer;
     if let Some(to) = frames.json_out() {
         out.clear();
-        encode::document(document, &mut Json::new(out));
+        encode::document(document, json, &mut Json::new(out));
         out.byte(b'\n');
         to.extend_from_slice(out.written());
     }
     if let Some(to) = frames.msgpack_out() {
         out.clear();
-        encode::document(document, &mut Msgpack::new(out));
+        encode::document(document, msgpack, &mut Msgpack::new(out));
         to.extend_from_slice(out.written());
     }
     let text = |at| document.text_at(at).map(readable);
