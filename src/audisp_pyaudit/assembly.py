@@ -70,6 +70,7 @@ def build(
     for problem in problems:
         log.error(problem.meanwhile, problem=problem.what)
     intake.limit = config.limits.intake_bytes
+    intake.rest_seconds = parts.rest_seconds(config)
     intake.wait_for_room(wanted=parts.may_block(config))
     notices = Notices(host, start_ms)
 

@@ -244,7 +244,8 @@ class Engine:
             self._take_snapshot()
             return None
         self._streak.pop(name, None)
-        self._now = self._raw.stats()
+        if name != "wants":  # which counts nothing
+            self._now = self._raw.stats()
         if name != "wants" or result:
             # Of frames only the ids are of use in a replay; the documents' memory is of use to the next ones.
             kept = cast("Frames", result).heads() if name in _GIVE_FRAMES else result

@@ -28,12 +28,22 @@ if TYPE_CHECKING:
 
 # auditd's socket holds about 60 KB of records when full (212,992 bytes of kernel memory), so one read empties it.
 READ_BYTES = 64 * 1024
-# auditd writes record by record. Waking up for each costs more than decoding it, so a read that found little is
-# followed by a nap in which more can come. In that time auditd may write some 180 short records before it would wait
-# for us, which it does at no rate it can reach (it was measured at 31,000 a second), or some 20 of the longest; then it
-# waits for the rest of the nap. A socket that fills up faster is read without naps.
+# auditd writes record by record, and waking up for each costs more than decoding it. So the taker is told of something
+# when its event has ended, or when nothing has followed for a nap; and where records come all the time, who reads naps
+# before each read. In a nap auditd may write some 180 short records before it would wait for us, which it does at no
+# rate it can reach (it was measured at 31,000 a second), or some 20 of the longest; then it waits for the rest of the
+# nap. A socket that fills up faster is read without naps.
 NAP_SECONDS = 0.001
 NAP_BELOW_BYTES = 16 * 1024
+# Records come all the time if there was something to read so often in a row within a nap: more often than one event.
+BUSY_READS = 3
+_END_OF_EVENT = b"type=EOE "
+_END_BYTES = 64  # the end's record has 47 at most
+# What comes within this time after a small block is handed over together: a wake-up of the other thread, and its turn
+# with cold caches, cost far more than decoding an event (see docs/decisions.md). What comes after a silence does not
+# wait.
+REST_SECONDS = 0.02
+SMALL_BLOCK_BYTES = 64 * 1024
 # What `take` hands over at most: large enough to make the call cheap, small enough to keep the engine's output small.
 BLOCK_BYTES = 256 * 1024
 # Who reads ahead of us waits until there is room for so much: not to be woken for every block.
@@ -72,12 +82,15 @@ class Intake:
         fd: where records come from.
         wake: ends the waiting for input; also brings signals.
         limit: bytes the buffer may hold.
+
+    `rest_seconds` is how long `take` lets a block grow after a small one.
     """
 
     def __init__(self, fd: int, wake: WakeUp, limit: int = DEFAULT_LIMIT) -> None:
         self._fd = fd
         self._wake = wake
         self.limit = limit
+        self.rest_seconds = REST_SECONDS
         kind = os.fstat(fd).st_mode
         # Nobody stands behind a file; and whoever configured it wants auditd to wait rather than a record to be lost.
         self.may_wait = self._is_file = stat.S_ISREG(kind)
@@ -85,6 +98,11 @@ class Intake:
         self._changed = threading.Condition()
         self._blocks: deque[bytearray | bytes] = deque()  # bytes: nothing is appended to it
         self._size = 0
+        self._ready = False  # there is something that the taker is to have
+        self._rest_until = 0.0
+        self._due_at: float | None = None  # when the taker has to be told of what it was not told of
+        self._quick_reads = 0  # in a row
+        self._found = 0  # bytes, by the last read
         self._knocked = False
         self._ended = False
         self._stopped = False
@@ -107,10 +125,14 @@ class Intake:
         buffer = bytearray(READ_BYTES)
         try:
             while not self._stopped:
-                ready = {fd for fd, _ in poll.poll()}
+                asked = time.monotonic()
+                wait = None if self._due_at is None else max(0.0, self._due_at - asked) * 1000
+                ready = {fd for fd, _ in poll.poll(wait)}
                 if self._wake.fd in ready:
                     self._note(self._wake.drain())
-                elif self._fd in ready and not self._read(buffer):
+                elif not ready:
+                    self._hand_over()
+                elif not self._read(buffer, time.monotonic() - asked):
                     return
         finally:
             with self._changed:
@@ -133,9 +155,23 @@ class Intake:
             self._knocked = True
             self._changed.notify_all()
 
-    def _read(self, buffer: bytearray) -> bool:
-        """Read once; False at the end of the input."""
+    def _hand_over(self) -> None:
+        with self._changed:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Let the taker have what there is."""
+        self._due_at = None
+        self._ready = bool(self._blocks)
+        self._changed.notify_all()
+
+    def _read(self, buffer: bytearray, waited: float) -> bool:
+        """Read once, after so many seconds of waiting; False at the end of the input."""
         data: bytes | memoryview
+        self._quick_reads = self._quick_reads + 1 if waited < NAP_SECONDS else 0
+        naps = self._quick_reads >= BUSY_READS and self._found < NAP_BELOW_BYTES and not self._is_file
+        if naps:
+            time.sleep(NAP_SECONDS)
         try:
             if self._is_file:  # no block of it need be copied
                 data = os.read(self._fd, min(BLOCK_BYTES, self.limit))
@@ -146,12 +182,11 @@ class Intake:
         except OSError:  # a socket that was reset: nothing more will come
             return False
         if data:
-            self._admit(data)
-            if len(data) < NAP_BELOW_BYTES and not self.may_wait:
-                time.sleep(NAP_SECONDS)
+            self._found = len(data)
+            self._admit(data, has_grown=naps)
         return bool(data)
 
-    def _admit(self, data: bytes | memoryview) -> None:
+    def _admit(self, data: bytes | memoryview, *, has_grown: bool = True) -> None:
         with self._changed:
             self.bytes_read += len(data)
             if self.may_wait:
@@ -165,7 +200,20 @@ class Intake:
                     self._append(data)
                 else:
                     self._fill_up(data)
-            self._changed.notify_all()
+            self._due_at = self._due(has_grown=has_grown)
+            if self._due_at is None:
+                self._tell()
+
+    def _due(self, *, has_grown: bool) -> float | None:
+        """When the taker is to be told of what there is; None for now."""
+        now = time.monotonic()
+        if self._size >= SMALL_BLOCK_BYTES or self._is_file:
+            return None
+        if now < self._rest_until:
+            return self._rest_until
+        if has_grown or (self._blocks and _END_OF_EVENT in self._blocks[-1][-_END_BYTES:]):
+            return None
+        return now + NAP_SECONDS
 
     def _append(self, data: bytes | memoryview) -> None:
         last = self._blocks[-1] if self._blocks else None
@@ -236,10 +284,13 @@ class Intake:
     # --- the taking side: one other thread ----------------------------------------------------------------------------
 
     def take(self, timeout: float) -> bytes:
-        """The oldest block, at most 256 KiB; empty after `timeout` seconds, a `knock`, or at the end."""
+        """The oldest block, at most 256 KiB; empty after `timeout` seconds, a `knock`, or at the end.
+
+        After a small block it waits `rest_seconds` for the next one to grow, and no longer than `timeout`.
+        """
         deadline = time.monotonic() + timeout
         with self._changed:
-            while not self._blocks and not self._ended and not self._knocked:
+            while not self._ready and not self._ended and not self._knocked:
                 remaining = deadline - time.monotonic()
                 if remaining <= 0 or not self._changed.wait(remaining):
                     break
@@ -248,6 +299,9 @@ class Intake:
                 return b""
             block = self._blocks.popleft()
             self._size -= len(block)
+            self._ready = bool(self._blocks)
+            if len(block) < SMALL_BLOCK_BYTES:
+                self._rest_until = time.monotonic() + self.rest_seconds
             if self.may_wait and self.limit - self._size >= min(self.limit, ROOM_BYTES):
                 self._changed.notify_all()
         return bytes(block)

@@ -12,6 +12,7 @@ from audisp_pyaudit.delivery.cursor import Cursor
 from audisp_pyaudit.delivery.queue import Queue, QueueSettings
 from audisp_pyaudit.delivery.spool import Spool, SpoolSettings
 from audisp_pyaudit.exporter import Exporter
+from audisp_pyaudit.intake import REST_SECONDS
 from audisp_pyaudit.metrics_settings import Metrics
 from audisp_pyaudit.notices import Notices
 from audisp_pyaudit.sink_settings import (
@@ -94,6 +95,11 @@ def spool_settings(config: Config) -> SpoolSettings | None:
 def may_block(config: Config) -> bool:
     """Whether auditd is to wait for room."""
     return bool(queued(config)) and config.queue.mode == "lossless" and config.queue.when_full == "block"
+
+
+def rest_seconds(config: Config) -> float:
+    """How long records may gather in intake; no longer than who wants events sooner lets them gather in the queue."""
+    return min(REST_SECONDS, config.queue.commit_ms / 1000)
 
 
 def make_queue(

@@ -15,6 +15,7 @@ from audisp_pyaudit.framing import FrameList, Frames
 from audisp_pyaudit.intake import Intake
 from audisp_pyaudit.ledger import Ledger
 from audisp_pyaudit.logs import Log
+from audisp_pyaudit.memory import give_back
 from audisp_pyaudit.names import NameLookup
 from audisp_pyaudit.notices import NoticeFrame, Notices
 from audisp_pyaudit.outlets import Outlets
@@ -23,14 +24,11 @@ from audisp_pyaudit.status import Parts, Reporter
 
 # While events wait in the engine, time is told it this often; half of `name_wait_ms`, a tenth of `grace_ms`.
 TICK_SECONDS = 0.01
-# After a small block, how long to let the next one grow: auditd sends record by record, and taking each by itself costs
-# more than decoding it (see docs/decisions.md). The first record after a silence is not held up by it.
-COALESCE_SECONDS = 0.005
-SMALL_BLOCK_BYTES = 64 * 1024
 # With nothing held there is nothing to do but to look after the house.
 IDLE_SECONDS = 1.0
 HOUSE_SECONDS = 1.0
-# A kill costs at most this much of what the engine remembers; saving takes well under a millisecond.
+# A kill costs at most this much of what the engine remembers; saving takes well under a millisecond. As often, memory
+# that is free goes back to the kernel.
 SAVE_SECONDS = 10.0
 REMIND_SECONDS = 60.0
 # When we start, the process before us may still be ending; it has the state as long. Later than this it is no overlap.
@@ -123,8 +121,6 @@ class Pipeline:
             if feed is not None:
                 feed.commit_if_due()
             self._keep_house(time.monotonic())
-            if 0 < len(block) < SMALL_BLOCK_BYTES:
-                time.sleep(COALESCE_SECONDS)
 
     def finish(self, *, name_wait: float, drain: float) -> Ledger:
         """Publish what is held, save the state, and let the sinks go.
@@ -219,6 +215,7 @@ class Pipeline:
         if now >= self._save_at:
             self._save_at = now + SAVE_SECONDS
             self._save_state()
+            give_back()
         if remind:
             self._remind_at = now + REMIND_SECONDS
             for problem in self.problems:

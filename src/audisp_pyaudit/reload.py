@@ -160,6 +160,7 @@ class Reload:
         running.config = new
         running.about.update(parts.make_about(new, running.slots))
         running.intake.limit = new.limits.intake_bytes
+        running.intake.rest_seconds = parts.rest_seconds(new)
         running.intake.wait_for_room(wanted=parts.may_block(new))
         if new.decode.names != old.decode.names:
             self._change_names(wanted=new.decode.names)

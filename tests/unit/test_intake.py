@@ -233,6 +233,128 @@ def test_take_waits_no_longer_than_told(wake: WakeUp) -> None:
     os.close(writer)
 
 
+Ends = tuple[socket.socket, socket.socket]
+Eventually = Callable[..., None]
+
+
+@pytest.fixture
+def resting(ends: Ends, started: Started) -> Intake:
+    """An intake whose taker just got a small block, and rests for a minute."""
+    intake = started(ends[0].fileno())
+    intake.rest_seconds = 60
+    ends[1].sendall(line(1))
+    assert intake.take(60) == line(1)
+    return intake
+
+
+def test_small_blocks_grow(resting: Intake, ends: Ends, eventually: Eventually) -> None:
+    """A busy host pays for few turns of the pipeline: what comes soon after a small block is handed over together."""
+    taken: list[bytes] = []
+    taker = threading.Thread(target=lambda: taken.append(resting.take(60)))
+    taker.start()
+    ends[1].sendall(line(2))
+    eventually(lambda: resting.waiting_bytes == 100, "read")
+    many = b"".join(line(3 + number) for number in range(module.SMALL_BLOCK_BYTES // 100))
+    ends[1].sendall(many)
+    taker.join(30)
+    assert taken[0].startswith(line(2) + line(3))
+    assert len(taken[0]) >= module.SMALL_BLOCK_BYTES
+
+
+def test_a_rest_has_an_end(ends: Ends, started: Started) -> None:
+    """The last event before a silence is there in milliseconds, whatever comes after it."""
+    intake = started(ends[0].fileno())
+    intake.rest_seconds = 0.05
+    for number in range(3):
+        ends[1].sendall(line(number))
+        assert intake.take(60) == line(number)
+
+
+def test_the_end_ends_a_rest(resting: Intake, ends: Ends) -> None:
+    """Auditd's stop is not held up by what gathers."""
+    ends[1].sendall(line(2))
+    ends[1].close()
+    begin = time.monotonic()
+    assert everything(resting) == line(2)
+    assert time.monotonic() - begin < 30
+
+
+def test_a_knock_ends_a_rest(resting: Intake, ends: Ends, eventually: Eventually) -> None:
+    """A name that was looked up is used at once."""
+    ends[1].sendall(line(2))
+    eventually(lambda: resting.waiting_bytes == 100, "read")
+    resting.knock()
+    assert resting.take(60) == line(2)
+
+
+END = b"type=EOE msg=audit(1700000000.123:1): \n"
+
+
+class Moments:
+    """Reads one after the other, on the test's own thread, and what the taker is told of."""
+
+    def __init__(self, intake: Intake, end: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.intake = intake
+        self.naps: list[float] = []
+        self._end = end
+        self._buffer = bytearray(module.READ_BYTES)
+        monkeypatch.setattr(time, "sleep", self.naps.append)
+
+    def read(self, content: bytes, waited: float = 1.0) -> str:
+        """Have something come after some seconds of silence; whether the taker has it, and whether it came by a nap."""
+        self.naps.clear()
+        self._end.sendall(content)
+        assert self.intake._read(self._buffer, waited)
+        return ("nap, " if self.naps else "") + ("told" if self.intake._ready else "untold")
+
+
+@pytest.fixture
+def moments(ends: Ends, wake: WakeUp, monkeypatch: pytest.MonkeyPatch) -> Moments:
+    """An intake of which each step is seen."""
+    return Moments(Intake(ends[0].fileno(), wake), ends[1], monkeypatch)
+
+
+def test_an_event_is_handed_over_when_it_ends(moments: Moments) -> None:
+    """An event makes one turn of the pipeline, not one for each record; nobody waits for more than all of it."""
+    assert moments.read(line(1)) == "untold"
+    assert moments.read(line(2), 0.0) == "untold"
+    assert moments.read(END, 0.0) == "told"
+    assert moments.intake.take(0) == line(1) + line(2) + END
+
+
+def test_what_has_no_end_does_not_wait_for_one(ends: Ends, started: Started) -> None:
+    """Records of programs end no event; an old auditd's stream has no ends at all."""
+    intake = started(ends[0].fileno())
+    ends[1].sendall(line(1))
+    assert intake.take(60) == line(1)
+
+
+def test_naps_where_records_come_all_the_time(moments: Moments) -> None:
+    """A busy host does not pay for a wake-up for each record; a quiet one for no nap."""
+    moments.intake.rest_seconds = 0.0
+    quick = [moments.read(line(number), 0.0) for number in range(4)]
+    assert quick == ["untold", "untold", "nap, told", "nap, told"]
+    assert moments.naps == [0.001]
+    assert moments.read(line(5) * 200, 0.0) == "nap, told"
+    assert moments.read(line(6), 0.0) == "told", "so much came that the socket might fill up in a nap"
+    assert moments.read(line(7), 0.0) == "nap, told"
+    moments.intake.take(0)
+    assert moments.read(line(8)) == "untold", "nothing came for a while"
+
+
+def test_a_file_is_read_without_naps(wake: WakeUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is gained by waiting for a file to grow."""
+    (tmp_path / "log").write_bytes(line(1) * 10_000)
+    naps: list[float] = []
+    monkeypatch.setattr(time, "sleep", naps.append)
+    with (tmp_path / "log").open("rb") as stream:
+        intake = Intake(stream.fileno(), wake)
+        for _ in range(3):
+            assert intake._read(bytearray(), 0.0)
+            assert intake._ready
+    assert not naps
+
+
 def test_signals_reach_the_taker(
     ends: tuple[socket.socket, socket.socket], started: Started, wake: WakeUp, eventually: Callable[..., None]
 ) -> None:

@@ -5,6 +5,7 @@ import pytest
 from audisp_pyaudit import parts
 from audisp_pyaudit.config import Config, Queue
 from audisp_pyaudit.host import HostFacts
+from audisp_pyaudit.intake import REST_SECONDS
 from audisp_pyaudit.notices import Notices
 from audisp_pyaudit.sink_settings import HoldSettings, KafkaSettings, UnixSettings
 from audisp_pyaudit.sinks.hold import HoldSink
@@ -56,3 +57,9 @@ def test_each_type_has_its_sink() -> None:
     with pytest.raises(TypeError):
         parts.make_sink("k", config, slots, notices, None)
     queue.close()
+
+
+def test_who_wants_events_at_once_gets_them() -> None:
+    """A short `commit_ms` is not undone by what gathers before the queue; a long one does not make intake wait."""
+    assert parts.rest_seconds(Config(queue=Queue(commit_ms=1))) == 0.001
+    assert parts.rest_seconds(Config()) == parts.rest_seconds(Config(queue=Queue(commit_ms=10_000))) == REST_SECONDS

@@ -343,6 +343,16 @@ def test_state_is_saved_while_running(bench: Bench, eventually: Eventually) -> N
     bench.end()
 
 
+@pytest.mark.usefixtures("hurried")
+def test_free_memory_goes_back(bench: Bench, eventually: Eventually, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a burst needed is not the plugin's for ever."""
+    given: list[bool] = []
+    monkeypatch.setattr(module, "give_back", lambda: given.append(True))
+    bench.start()
+    eventually(lambda: len(given) > 1, "given back, again and again")
+    assert bench.end().closed
+
+
 def test_a_state_that_cannot_be_saved(bench: Bench) -> None:
     """A folder that cannot be written is one warning; events go on."""
     (bench.folder / "engine.state").mkdir()

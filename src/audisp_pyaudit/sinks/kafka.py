@@ -28,7 +28,7 @@ from audisp_pyaudit.sinks.queued import POLL_SECONDS, Pause, QueuedSink
 from audisp_pyaudit.sinks.secret import with_secrets
 
 # How long reports of what is under way may wait while nothing new comes.
-REPORT_SECONDS = 0.01
+REPORT_SECONDS = 0.05
 # What an old producer is given to tell what became of its messages.
 LAST_WORDS_SECONDS = 5.0
 _TOO_LARGE, _INVALID_TIMESTAMP, _AUTHENTICATION = 10, 32, -169
