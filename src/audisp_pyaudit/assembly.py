@@ -69,9 +69,8 @@ def build(
         engine = _engine(config, config.engine_options(host, start_ms), lock, log, raw)
     for problem in problems:
         log.error(problem.meanwhile, problem=problem.what)
-    intake.limit = config.limits.intake_bytes
+    intake.make_room(config.limits.intake_bytes, waits=parts.may_block(config))
     intake.rest_seconds = parts.rest_seconds(config)
-    intake.wait_for_room(wanted=parts.may_block(config))
     notices = Notices(host, start_ms)
 
     def counters() -> dict[str, int]:

@@ -29,16 +29,17 @@ if TYPE_CHECKING:
 # auditd's socket holds about 60 KB of records when full (212,992 bytes of kernel memory), so one read empties it.
 READ_BYTES = 64 * 1024
 # auditd writes record by record, and waking up for each costs more than decoding it. So the taker is told of something
-# when its event has ended, or when nothing has followed for a nap; and where records come all the time, who reads naps
-# before each read. In a nap auditd may write some 180 short records before it would wait for us, which it does at no
-# rate it can reach (it was measured at 31,000 a second), or some 20 of the longest; then it waits for the rest of the
-# nap. A socket that fills up faster is read without naps.
+# when its event has ended, or a nap after it came; and where records come all the time, who reads naps before a read,
+# and hands on what that found. In a nap auditd may write some 180 short records before it would wait for us, which it
+# does at no rate it can reach (it was measured at 31,000 a second), or some 20 of the longest; then it waits for the
+# rest of the nap. After a read that found much there is no nap.
 NAP_SECONDS = 0.001
 NAP_BELOW_BYTES = 16 * 1024
-# Records come all the time if there was something to read so often in a row within a nap: more often than one event.
+# Records come all the time if there was something to read so often in a row within a nap; those of one event mostly
+# come in fewer pieces.
 BUSY_READS = 3
 _END_OF_EVENT = b"type=EOE "
-_END_BYTES = 64  # the end's record has 47 at most
+_END_BYTES = 64  # the end's record has 48 at most
 # What comes within this time after a small block is handed over together: a wake-up of the other thread, and its turn
 # with cold caches, cost far more than decoding an event (see docs/decisions.md). What comes after a silence does not
 # wait.
@@ -48,6 +49,8 @@ SMALL_BLOCK_BYTES = 64 * 1024
 BLOCK_BYTES = 256 * 1024
 # Who reads ahead of us waits until there is room for so much: not to be woken for every block.
 ROOM_BYTES = 8 * BLOCK_BYTES
+# Who waits for room looks this often whether a signal came.
+WAKE_SECONDS = 0.1
 DEFAULT_LIMIT = 16 * 1024 * 1024
 # A line that was begun when the buffer filled up may go this far over the limit; longer ones are cut.
 SLACK_BYTES = 256 * 1024
@@ -128,11 +131,12 @@ class Intake:
                 asked = time.monotonic()
                 wait = None if self._due_at is None else max(0.0, self._due_at - asked) * 1000
                 ready = {fd for fd, _ in poll.poll(wait)}
+                now = time.monotonic()
+                if not ready or (self._due_at is not None and now >= self._due_at):  # whatever else has come by now
+                    self._hand_over()
                 if self._wake.fd in ready:
                     self._note(self._wake.drain())
-                elif not ready:
-                    self._hand_over()
-                elif not self._read(buffer, time.monotonic() - asked):
+                elif self._fd in ready and not self._read(buffer, now - asked):
                     return
         finally:
             with self._changed:
@@ -163,7 +167,8 @@ class Intake:
         """Let the taker have what there is."""
         self._due_at = None
         self._ready = bool(self._blocks)
-        self._changed.notify_all()
+        if self._ready:
+            self._changed.notify_all()
 
     def _read(self, buffer: bytearray, waited: float) -> bool:
         """Read once, after so many seconds of waiting; False at the end of the input."""
@@ -186,13 +191,16 @@ class Intake:
             self._admit(data, has_grown=naps)
         return bool(data)
 
-    def _admit(self, data: bytes | memoryview, *, has_grown: bool = True) -> None:
+    def _admit(self, data: bytes | memoryview, *, has_grown: bool) -> None:
         with self._changed:
             self.bytes_read += len(data)
             if self.may_wait:
                 while self.may_wait and self._size + len(data) > self.limit and not self._stopped:
+                    rung = self._wake.drain()  # a reload may be what ends this
+                    if rung:
+                        self._note(rung)
                     self._do_errands()
-                    self._changed.wait()
+                    self._changed.wait(WAKE_SECONDS)
             if self._dropping:
                 data = self._resume(data)
             if data and not self._dropping:
@@ -284,9 +292,9 @@ class Intake:
     # --- the taking side: one other thread ----------------------------------------------------------------------------
 
     def take(self, timeout: float) -> bytes:
-        """The oldest block, at most 256 KiB; empty after `timeout` seconds, a `knock`, or at the end.
+        """The oldest block, at most 256 KiB; empty if none is there after `timeout` seconds, a `knock`, or at the end.
 
-        After a small block it waits `rest_seconds` for the next one to grow, and no longer than `timeout`.
+        It waits for the end of an event; after a small block, `rest_seconds` for the next one to grow.
         """
         deadline = time.monotonic() + timeout
         with self._changed:
@@ -328,10 +336,14 @@ class Intake:
         if not errand.done(seconds):
             raise TimeoutError(0, "the reading thread has not had its turn")
 
-    def wait_for_room(self, *, wanted: bool) -> None:
-        """Whether reading waits when the buffer is full; from a file it always does. From any thread."""
+    def make_room(self, limit: int, *, waits: bool) -> None:
+        """How many bytes may wait here, and whether reading waits when it is full: from a file it always does.
+
+        From any thread.
+        """
         with self._changed:
-            self.may_wait = self._is_file or wanted
+            self.limit = limit
+            self.may_wait = self._is_file or waits
             self._changed.notify_all()
 
     def stop(self) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import select
 import signal
 import socket
 import threading
@@ -63,6 +64,14 @@ def everything(intake: Intake) -> bytes:
     while not intake.finished:
         blocks.append(intake.take(1))
     return b"".join(blocks)
+
+
+def told(intake: Intake) -> bytes:
+    """What the taker is told of: were it not told, it would have it after a minute."""
+    begin = time.monotonic()
+    block = intake.take(60)
+    assert time.monotonic() - begin < 30, "nobody told the taker"
+    return block
 
 
 def line(serial: int, size: int = 100) -> bytes:
@@ -148,7 +157,7 @@ def admitted(chunks: list[bytes], limit: int, takes: list[bool], wake: WakeUp) -
         kept = b""
         for chunk, take in zip(chunks, takes, strict=True):
             if chunk:
-                intake._admit(memoryview(chunk))
+                intake._admit(memoryview(chunk), has_grown=True)
             if take:
                 kept += intake.take(0)
         while block := intake.take(0):
@@ -189,7 +198,7 @@ def test_memory_is_bounded_by_bytes_not_by_reads(wake: WakeUp) -> None:
     reader, writer = os.pipe()
     intake = Intake(reader, wake)
     for _ in range(10_000):
-        intake._admit(memoryview(b"x"))
+        intake._admit(memoryview(b"x"), has_grown=True)
     assert len(intake._blocks) == 1
     assert len(intake.take(0)) == 10_000
     os.close(reader)
@@ -201,7 +210,7 @@ def test_blocks_are_small(wake: WakeUp) -> None:
     reader, writer = os.pipe()
     intake = Intake(reader, wake)
     for _ in range(20):
-        intake._admit(memoryview(b"x" * 65_536))
+        intake._admit(memoryview(b"x" * 65_536), has_grown=True)
     assert max(len(intake.take(0)) for _ in range(5)) <= BLOCK_BYTES
     os.close(reader)
     os.close(writer)
@@ -239,11 +248,11 @@ Eventually = Callable[..., None]
 
 @pytest.fixture
 def resting(ends: Ends, started: Started) -> Intake:
-    """An intake whose taker just got a small block, and rests for a minute."""
+    """An intake whose taker just got a small block, and rests for ten minutes."""
     intake = started(ends[0].fileno())
-    intake.rest_seconds = 60
+    intake.rest_seconds = 600
     ends[1].sendall(line(1))
-    assert intake.take(60) == line(1)
+    assert told(intake) == line(1)
     return intake
 
 
@@ -267,16 +276,24 @@ def test_a_rest_has_an_end(ends: Ends, started: Started) -> None:
     intake.rest_seconds = 0.05
     for number in range(3):
         ends[1].sendall(line(number))
-        assert intake.take(60) == line(number)
+        assert told(intake) == line(number)
+    ends[1].sendall(END)
+    assert told(intake) == END, "the end of an event ends no rest; the rest ends"
 
 
 def test_the_end_ends_a_rest(resting: Intake, ends: Ends) -> None:
     """Auditd's stop is not held up by what gathers."""
     ends[1].sendall(line(2))
     ends[1].close()
-    begin = time.monotonic()
-    assert everything(resting) == line(2)
-    assert time.monotonic() - begin < 30
+    assert told(resting) == line(2)
+
+
+def test_a_stop_ends_a_rest(resting: Intake, ends: Ends, eventually: Eventually) -> None:
+    """What was read before the plugin gives up is taken."""
+    ends[1].sendall(line(2))
+    eventually(lambda: resting.waiting_bytes == 100, "read")
+    resting.stop()
+    assert told(resting) == line(2)
 
 
 def test_a_knock_ends_a_rest(resting: Intake, ends: Ends, eventually: Eventually) -> None:
@@ -284,7 +301,7 @@ def test_a_knock_ends_a_rest(resting: Intake, ends: Ends, eventually: Eventually
     ends[1].sendall(line(2))
     eventually(lambda: resting.waiting_bytes == 100, "read")
     resting.knock()
-    assert resting.take(60) == line(2)
+    assert told(resting) == line(2)
 
 
 END = b"type=EOE msg=audit(1700000000.123:1): \n"
@@ -296,16 +313,21 @@ class Moments:
     def __init__(self, intake: Intake, end: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
         self.intake = intake
         self.naps: list[float] = []
+        self.kept = b""
         self._end = end
         self._buffer = bytearray(module.READ_BYTES)
         monkeypatch.setattr(time, "sleep", self.naps.append)
 
     def read(self, content: bytes, waited: float = 1.0) -> str:
-        """Have something come after some seconds of silence; whether the taker has it, and whether it came by a nap."""
+        """Have something come after seconds of silence, and taken: whether by a nap, and whether it was told of."""
         self.naps.clear()
         self._end.sendall(content)
         assert self.intake._read(self._buffer, waited)
-        return ("nap, " if self.naps else "") + ("told" if self.intake._ready else "untold")
+        found = ("nap, " if self.naps else "") + ("told" if self.intake._ready else "untold")
+        self.kept += self.intake.take(0)
+        self.intake._rest_until = 0.0
+        self.intake._due_at = None
+        return found
 
 
 @pytest.fixture
@@ -319,27 +341,59 @@ def test_an_event_is_handed_over_when_it_ends(moments: Moments) -> None:
     assert moments.read(line(1)) == "untold"
     assert moments.read(line(2), 0.0) == "untold"
     assert moments.read(END, 0.0) == "told"
-    assert moments.intake.take(0) == line(1) + line(2) + END
+    assert moments.kept == line(1) + line(2) + END
 
 
 def test_what_has_no_end_does_not_wait_for_one(ends: Ends, started: Started) -> None:
     """Records of programs end no event; an old auditd's stream has no ends at all."""
     intake = started(ends[0].fileno())
     ends[1].sendall(line(1))
-    assert intake.take(60) == line(1)
+    assert told(intake) == line(1)
+
+
+def test_what_has_no_end_does_not_wait_for_silence(ends: Ends, wake: WakeUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records that come each millisecond or so, of programs or an old auditd, are handed over; none is the last."""
+    intake = Intake(ends[0].fileno(), wake)
+    now = [1000.0]
+    handed: list[int] = []
+
+    class Poll:
+        """Something comes just after the time is over, again and again."""
+
+        def register(self, *_: int) -> None:
+            """As it is."""
+
+        def poll(self, wait: float | None) -> list[tuple[int, int]]:
+            """Later."""
+            now[0] += 0.0011 if wait is None else wait / 1000 + 0.0001
+            handed.append(len(intake.take(0)) if intake._ready else 0)
+            ends[1].sendall(line(1))
+            if len(handed) == 20:
+                intake.stop()
+            return [(ends[0].fileno(), 1)]
+
+    intake.rest_seconds = 0.0
+    monkeypatch.setattr(select, "poll", Poll)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    intake.run()
+    assert sum(handed) >= 1700
 
 
 def test_naps_where_records_come_all_the_time(moments: Moments) -> None:
     """A busy host does not pay for a wake-up for each record; a quiet one for no nap."""
-    moments.intake.rest_seconds = 0.0
-    quick = [moments.read(line(number), 0.0) for number in range(4)]
-    assert quick == ["untold", "untold", "nap, told", "nap, told"]
+    assert [moments.read(line(number), 0.0) for number in range(3)] == ["untold", "untold", "nap, told"]
     assert moments.naps == [0.001]
     assert moments.read(line(5) * 200, 0.0) == "nap, told"
-    assert moments.read(line(6), 0.0) == "told", "so much came that the socket might fill up in a nap"
+    assert moments.read(line(6), 0.0) == "untold", "so much came that the socket might fill up in a nap"
     assert moments.read(line(7), 0.0) == "nap, told"
-    moments.intake.take(0)
     assert moments.read(line(8)) == "untold", "nothing came for a while"
+
+
+def test_ends_of_events_are_seen(moments: Moments) -> None:
+    """Whatever stands around the mark of an event's end: nobody waits for more."""
+    assert moments.read(b"node=somewhere.example type=EOE msg=audit(1700000000.123:4294967295): \n") == "told"
+    assert moments.read(b"type=EOE msg=audit(1700000000.123:4294967295): \n") == "told"
+    assert moments.read(END + line(1)) == "untold"
 
 
 def test_a_file_is_read_without_naps(wake: WakeUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,6 +406,7 @@ def test_a_file_is_read_without_naps(wake: WakeUp, tmp_path: Path, monkeypatch: 
         for _ in range(3):
             assert intake._read(bytearray(), 0.0)
             assert intake._ready
+            assert intake.take(0)
     assert not naps
 
 
@@ -466,7 +521,7 @@ def test_what_was_asked_of_a_reader_that_ends_is_done(wake: WakeUp) -> None:
 def test_waiting_for_room_can_end(started: Started, ends: tuple[socket.socket, socket.socket]) -> None:
     """A reload from `block` to another answer sets reading free at once."""
     intake = started(ends[0].fileno(), limit=70_000)
-    intake.wait_for_room(wanted=True)
+    intake.make_room(70_000, waits=True)
     lines = b"".join(line(serial, 1000) for serial in range(300))
 
     def write() -> None:
@@ -478,8 +533,25 @@ def test_waiting_for_room_can_end(started: Started, ends: tuple[socket.socket, s
     time.sleep(0.2)
     assert intake.dropped().records == 0
     assert intake.bytes_read < len(lines)
-    intake.wait_for_room(wanted=False)
+    intake.make_room(70_000, waits=False)
     thread.join(10)
     rest = everything(intake)
     assert rest.count(b"\n") + intake.dropped().records == 300
     assert intake.dropped().records > 0
+
+
+def test_a_reload_while_waiting_for_room(started: Started, ends: Ends, wake: WakeUp, eventually: Eventually) -> None:
+    """With `block`, and nobody who takes, a SIGHUP is heard: the reload may be what ends the waiting."""
+    intake = started(ends[0].fileno(), limit=70_000)
+    intake.make_room(70_000, waits=True)
+    writer = threading.Thread(target=ends[1].sendall, args=(line(1, 1000) * 300,))
+    writer.start()
+    eventually(lambda: intake.waiting_bytes > 60_000, "full")
+    os.write(wake._write_fd, bytes([signal.SIGHUP]))
+    eventually(lambda: intake.signals() == [signal.SIGHUP], "heard")
+    assert intake.dropped().records == 0
+    kept = b""
+    while writer.is_alive():
+        kept += intake.take(0.1)
+    ends[1].close()
+    assert kept + everything(intake) == line(1, 1000) * 300

@@ -8,6 +8,7 @@ import pytest
 from audisp_pyaudit import memory
 
 _FRAGMENTED = """
+import resource
 import threading
 
 from audisp_pyaudit.memory import give_back
@@ -15,13 +16,13 @@ from audisp_pyaudit.memory import give_back
 
 def resident():
     with open("/proc/self/statm") as stream:
-        return int(stream.read().split()[1]) * 4096 // 1024 // 1024
+        return int(stream.read().split()[1]) * resource.getpagesize() >> 20
 
 
 def use():
     global kept
     pieces = [bytes(4000) for _ in range(20_000)]
-    kept = pieces[::100]
+    kept = pieces[::1000]
 
 
 worker = threading.Thread(target=use)

@@ -27,8 +27,6 @@ from audisp_pyaudit.sinks.message import Message, Messages, Plain
 from audisp_pyaudit.sinks.queued import POLL_SECONDS, Pause, QueuedSink
 from audisp_pyaudit.sinks.secret import with_secrets
 
-# How long reports of what is under way may wait while nothing new comes.
-REPORT_SECONDS = 0.05
 # What an old producer is given to tell what became of its messages.
 LAST_WORDS_SECONDS = 5.0
 _TOO_LARGE, _INVALID_TIMESTAMP, _AUTHENTICATION = 10, 32, -169
@@ -192,7 +190,7 @@ class KafkaSink(QueuedSink):
         """Give the producer what waits, until it has enough."""
         if not self._waiting:
             # Waiting here, not in `poll`: what is new is sent at once, and reports are heard soon enough.
-            part = self.queue.take(self.name, REPORT_SECONDS if self._in_flight else POLL_SECONDS)
+            part = self.queue.take(self.name, POLL_SECONDS)
             if part is None:
                 return
             outstanding = part.outstanding()
