@@ -143,9 +143,14 @@ def test_a_stop(probed: Probed) -> None:
     (came,) = probe.signals()
     assert ("SIGTERM" in came) == made.auditd.expects.stop_signals
     assert probe.input().splitlines()[-1].startswith(b"type=DAEMON_END msg=audit(")
-    # It told the kernel that it is there, and that it is not.
-    pids = [content for number, content in made.kernel.requests if number == SET]
-    assert [int.from_bytes(each, sys.byteorder) for each in pids] == [made.auditd.pid, 0]
+
+    def told() -> list[int]:
+        sets = [content for number, content in made.kernel.requests if number == SET]
+        return [int.from_bytes(each, sys.byteorder) for each in sets]
+
+    # It told the kernel that it is there, and that it is not; the kernel may read that after it is gone.
+    made.auditd.until(lambda: len(told()) == 2, "told twice")
+    assert told() == [made.auditd.pid, 0]
 
 
 def test_nobody_is_left_when_auditd_has_gone(probed: Probed) -> None:
