@@ -69,8 +69,7 @@ def build(
         engine = _engine(config, config.engine_options(host, start_ms), lock, log, raw)
     for problem in problems:
         log.error(problem.meanwhile, problem=problem.what)
-    intake.make_room(config.limits.intake_bytes, waits=parts.may_block(config))
-    intake.rest_seconds = parts.rest_seconds(config)
+    parts.fit_intake(intake, config)
     notices = Notices(host, start_ms)
 
     def counters() -> dict[str, int]:

@@ -12,7 +12,7 @@ from audisp_pyaudit.delivery.cursor import Cursor
 from audisp_pyaudit.delivery.queue import Queue, QueueSettings
 from audisp_pyaudit.delivery.spool import Spool, SpoolSettings
 from audisp_pyaudit.exporter import Exporter
-from audisp_pyaudit.intake import REST_SECONDS
+from audisp_pyaudit.intake import REST_SECONDS, Intake
 from audisp_pyaudit.metrics_settings import Metrics
 from audisp_pyaudit.notices import Notices
 from audisp_pyaudit.sink_settings import (
@@ -100,6 +100,12 @@ def may_block(config: Config) -> bool:
 def rest_seconds(config: Config) -> float:
     """How long records may gather in intake; no longer than who wants events sooner lets them gather in the queue."""
     return min(REST_SECONDS, config.queue.commit_ms / 1000)
+
+
+def fit_intake(intake: Intake, config: Config) -> None:
+    """Have intake do as the configuration says, which may have changed."""
+    intake.make_room(config.limits.intake_bytes, waits=may_block(config))
+    intake.rest_seconds = rest_seconds(config)
 
 
 def make_queue(

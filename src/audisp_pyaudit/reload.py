@@ -159,8 +159,7 @@ class Reload:
         self._change_engine(old, new)
         running.config = new
         running.about.update(parts.make_about(new, running.slots))
-        running.intake.make_room(new.limits.intake_bytes, waits=parts.may_block(new))
-        running.intake.rest_seconds = parts.rest_seconds(new)
+        parts.fit_intake(running.intake, new)
         if new.decode.names != old.decode.names:
             self._change_names(wanted=new.decode.names)
         self._change_queue(old, new)

@@ -37,6 +37,8 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 Started = Callable[..., Intake]
+Ends = tuple[socket.socket, socket.socket]
+Eventually = Callable[..., None]
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ def line(serial: int, size: int = 100) -> bytes:
     return f"type=USER msg=audit(1700000000.123:{serial}): ".encode().ljust(size - 1, b"x") + b"\n"
 
 
-def test_all_bytes_come_through(ends: tuple[socket.socket, socket.socket], started: Started) -> None:
+def test_all_bytes_come_through(ends: Ends, started: Started) -> None:
     """Nothing is changed, also not a last line without its end."""
     intake = started(ends[0].fileno())
     content = b"".join(line(number) for number in range(5000)) + b"half"
@@ -90,9 +92,7 @@ def test_all_bytes_come_through(ends: tuple[socket.socket, socket.socket], start
     assert intake.dropped().records == 0
 
 
-def test_nobody_takes_and_nobody_waits(
-    ends: tuple[socket.socket, socket.socket], started: Started, eventually: Callable[..., None]
-) -> None:
+def test_nobody_takes_and_nobody_waits(ends: Ends, started: Started, eventually: Eventually) -> None:
     """Nobody holds auditd up: with a full buffer it can still write, and what is dropped is counted to the record."""
     intake = started(ends[0].fileno(), limit=100_000)
     count = 5000
@@ -111,9 +111,7 @@ def test_nobody_takes_and_nobody_waits(
     assert dropped.last == "1700000000.123:4999"
 
 
-def test_reading_goes_on_after_a_drop(
-    ends: tuple[socket.socket, socket.socket], started: Started, eventually: Callable[..., None]
-) -> None:
+def test_reading_goes_on_after_a_drop(ends: Ends, started: Started, eventually: Eventually) -> None:
     """When there is room again, records come again, from a line's beginning."""
     intake = started(ends[0].fileno(), limit=200_000)
     sent = 0
@@ -132,9 +130,7 @@ def test_reading_goes_on_after_a_drop(
     assert kept.count(b"\n") + intake.dropped().records == sent + 1
 
 
-def test_each_span_is_announced_once(
-    ends: tuple[socket.socket, socket.socket], started: Started, eventually: Callable[..., None]
-) -> None:
+def test_each_span_is_announced_once(ends: Ends, started: Started, eventually: Eventually) -> None:
     """The event about a loss speaks of what was lost since the last one."""
     intake = started(ends[0].fileno(), limit=50_000)
     for number in range(2000):
@@ -240,10 +236,6 @@ def test_take_waits_no_longer_than_told(wake: WakeUp) -> None:
     assert intake.take(60) == b""
     os.close(reader)
     os.close(writer)
-
-
-Ends = tuple[socket.socket, socket.socket]
-Eventually = Callable[..., None]
 
 
 @pytest.fixture
@@ -410,9 +402,7 @@ def test_a_file_is_read_without_naps(wake: WakeUp, tmp_path: Path, monkeypatch: 
     assert not naps
 
 
-def test_signals_reach_the_taker(
-    ends: tuple[socket.socket, socket.socket], started: Started, wake: WakeUp, eventually: Callable[..., None]
-) -> None:
+def test_signals_reach_the_taker(ends: Ends, started: Started, wake: WakeUp, eventually: Eventually) -> None:
     """A SIGTERM is reported, and reading goes on to the end."""
     intake = started(ends[0].fileno())
     os.write(wake._write_fd, bytes([signal.SIGTERM, signal.SIGINT]))
@@ -429,7 +419,7 @@ def test_signals_reach_the_taker(
     assert everything(intake) == b"after\n"
 
 
-def test_a_person_can_stop_it(started: Started, wake: WakeUp, eventually: Callable[..., None]) -> None:
+def test_a_person_can_stop_it(started: Started, wake: WakeUp, eventually: Eventually) -> None:
     """^C ends the plugin where a person feeds it by a pipe."""
     reader, writer = os.pipe()
     intake = started(reader)
@@ -439,9 +429,7 @@ def test_a_person_can_stop_it(started: Started, wake: WakeUp, eventually: Callab
     os.close(writer)
 
 
-def test_a_reset_socket_is_an_end(
-    started: Started, monkeypatch: pytest.MonkeyPatch, ends: tuple[socket.socket, socket.socket]
-) -> None:
+def test_a_reset_socket_is_an_end(started: Started, monkeypatch: pytest.MonkeyPatch, ends: Ends) -> None:
     """An input that breaks is an input that has ended."""
 
     def broken(_fd: int, _buffers: list[bytearray]) -> int:
@@ -465,7 +453,7 @@ def test_a_file_is_taken_in_whole_blocks(started: Started, tmp_path: Path) -> No
     assert [len(block) for block in blocks[:-1]] == [BLOCK_BYTES] * (len(content) // BLOCK_BYTES)
 
 
-def test_the_reading_thread_does_errands(started: Started, ends: tuple[socket.socket, socket.socket]) -> None:
+def test_the_reading_thread_does_errands(started: Started, ends: Ends) -> None:
     """What holds for one thread only, such as giving up rights, is done by the one that reads, which reads on."""
     intake = started(ends[0].fileno())
     ran_on: list[threading.Thread] = []
@@ -518,7 +506,7 @@ def test_what_was_asked_of_a_reader_that_ends_is_done(wake: WakeUp) -> None:
     os.close(reader)
 
 
-def test_waiting_for_room_can_end(started: Started, ends: tuple[socket.socket, socket.socket]) -> None:
+def test_waiting_for_room_can_end(started: Started, ends: Ends) -> None:
     """A reload from `block` to another answer sets reading free at once."""
     intake = started(ends[0].fileno(), limit=70_000)
     intake.make_room(70_000, waits=True)
