@@ -27,9 +27,11 @@ TICK_SECONDS = 0.01
 # With nothing held there is nothing to do but to look after the house.
 IDLE_SECONDS = 1.0
 HOUSE_SECONDS = 1.0
-# A kill costs at most this much of what the engine remembers; saving takes well under a millisecond. As often, memory
-# that is free goes back to the kernel.
+# A kill costs at most this much of what the engine remembers; saving takes well under a millisecond.
 SAVE_SECONDS = 10.0
+# As often, memory that is free goes back to the kernel; the first time when what waited for us to start is through.
+GIVE_BACK_SECONDS = 10.0
+SETTLED_SECONDS = 2.0
 REMIND_SECONDS = 60.0
 # When we start, the process before us may still be ending; it has the state as long. Later than this it is no overlap.
 OVERLAP_SECONDS = 2.0
@@ -99,6 +101,7 @@ class Pipeline:
         now = time.monotonic()
         self._house_at = now  # sinks get nothing before the queue knows that it may deliver
         self._save_at = now + SAVE_SECONDS
+        self._give_back_at = now + SETTLED_SECONDS
         self._remind_at = now + REMIND_SECONDS
         self._overlap_until = now + OVERLAP_SECONDS + HOUSE_SECONDS / 2  # a try in the last second, too
 
@@ -215,6 +218,8 @@ class Pipeline:
         if now >= self._save_at:
             self._save_at = now + SAVE_SECONDS
             self._save_state()
+        if now >= self._give_back_at:
+            self._give_back_at = now + GIVE_BACK_SECONDS
             give_back()
         if remind:
             self._remind_at = now + REMIND_SECONDS

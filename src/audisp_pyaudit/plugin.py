@@ -114,7 +114,10 @@ def _say(text: str) -> None:
 
 
 def _process(arguments: Arguments, intake: Intake) -> None:
-    from audisp_pyaudit.assembly import build  # noqa: PLC0415  # intake is reading by now
+    from audisp_pyaudit.later import postpone  # noqa: PLC0415  # intake is reading by now
+
+    postpone("asyncio")
+    from audisp_pyaudit.assembly import build  # noqa: PLC0415  # as above
 
     pipeline, running, log = build(arguments, intake, start_ms=time.time_ns() // 1_000_000)
     # What is there now stays to the end. To look through it for garbage again and again, since every message to a sink

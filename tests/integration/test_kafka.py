@@ -75,3 +75,17 @@ def test_a_broker_that_comes_after_the_process_has_ended(
     assert (sink["delivered"], sink["queued"], sink["lost"]) == (400, 0, 0)
     serials = [json.loads(each.value())["event"].get("sequence") for each in messages]
     assert serials == list(range(1, 401))
+
+
+def test_a_plugin_carries_no_more_than_it_uses(start: Start, broker: MockBroker, tmp_path: Path) -> None:
+    """Memory is paid on every host: asyncio and a second libcrypto, which libraries would load, are not in it."""
+    broker.make_topic("small")
+    unix = f'[sinks.events]\ntype = "unix"\npath = "{tmp_path}/s"\n'
+    plugin = start(config(tmp_path, broker.bootstrap, "small") + unix)
+    plugin.stdin.sendall((VECTORS / "demo.log").read_bytes())
+    assert broker.messages("small", 50)
+    loaded = Path(f"/proc/{plugin.process.pid}/maps").read_text()
+    assert plugin.end()
+    assert "librdkafka" in loaded
+    for name in ("_asyncio.", "_ssl.", "_hashlib."):
+        assert name not in loaded, name

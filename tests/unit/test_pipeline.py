@@ -156,7 +156,14 @@ def bench(fake_engine: Any, notices: Notices, tmp_path: Path) -> Iterator[Bench]
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """What happens every second or minute happens all the time."""
-    for name in ("HOUSE_SECONDS", "SAVE_SECONDS", "REMIND_SECONDS", "IDLE_SECONDS"):
+    for name in (
+        "HOUSE_SECONDS",
+        "SAVE_SECONDS",
+        "GIVE_BACK_SECONDS",
+        "SETTLED_SECONDS",
+        "REMIND_SECONDS",
+        "IDLE_SECONDS",
+    ):
         monkeypatch.setattr(module, name, 0.01)
 
 

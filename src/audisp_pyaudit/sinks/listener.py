@@ -10,7 +10,6 @@ import contextlib
 import grp
 import os
 import pwd
-import secrets
 import socket
 import stat
 import struct
@@ -48,7 +47,7 @@ class Listener:
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         except OSError as error:
             raise sink_error(path, error) from None
-        temporary = self._path.with_name(f".{secrets.token_hex(4)}")
+        temporary = self._path.with_name(f".{os.urandom(4).hex()}")
         try:
             os.fchmod(self.socket.fileno(), 0o600)  # on Linux, the mode that bind makes the name with: no moment open
             self.socket.bind(str(temporary))
