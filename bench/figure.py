@@ -47,6 +47,7 @@ class Wanted:
         size: bytes.
         compared: everybody is measured on it; otherwise only ours and the newest laurel.
         paced: also one record after the other.
+        unread_by: beginnings of names of contenders that cannot read it.
     """
 
     name: str
@@ -55,9 +56,10 @@ class Wanted:
     size: int
     compared: bool
     paced: bool
+    unread_by: tuple[str, ...] = ()
 
     def is_for(self, contender: Contender) -> bool:
-        """Whether this one is measured on it."""
+        """Whether this one is measured on it, if it can read it."""
         return self.compared or "audisp-pyaudit" in contender.name or contender.name == "laurel-sid"
 
 
@@ -108,7 +110,8 @@ def _wanted(arguments: argparse.Namespace) -> Iterator[Wanted]:
         each = SETS[name]
         kinds = each.kinds(repeats=repeats)
         alone = bool(arguments.set) and len(arguments.set) == 1
-        yield Wanted(name, each.about, kinds, size, each.compared, paced=alone or name in PACED_SETS)
+        paced = alone or name in PACED_SETS
+        yield Wanted(name, each.about, kinds, size, each.compared, paced=paced, unread_by=each.unread_by)
 
 
 def _figure(arguments: argparse.Namespace, wanted: Sequence[Wanted], results: Results, folder: Path) -> int:
@@ -126,6 +129,9 @@ def _figure(arguments: argparse.Namespace, wanted: Sequence[Wanted], results: Re
     print(f"{in_words(results.circumstances)}\nfiles in {folder.parent}; medians of {arguments.rounds} rounds")
     for one in wanted:
         here = [contender for contender in chosen if one.is_for(contender)]
+        for each in [each for each in here if each.name.startswith(one.unread_by)]:
+            here.remove(each)
+            results.add({"kind": "missing", "contender": each.name, "why": f"it leaves out events of {one.name}"})
         _file_runs(one, here, arguments.rounds, results, folder)
         if one.paced and arguments.rate:
             _paced_runs(one, [each for each in here if each.paced], arguments, results, folder)

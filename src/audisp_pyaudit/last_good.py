@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from audisp_pyaudit.config import CONFIG_PATH, MAX_CONFIG_BYTES, Config, Privileges, Queue, State, load, parse, read
+from audisp_pyaudit.config import Config, Privileges, Queue, State
+from audisp_pyaudit.config_file import CONFIG_PATH, MAX_CONFIG_BYTES, load, parse, read
 from audisp_pyaudit.delivery.held import HOLD
 from audisp_pyaudit.errors import ConfigFileError
 from audisp_pyaudit.files import read_trusted, replace_file

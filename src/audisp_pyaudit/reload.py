@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from audisp_pyaudit import parts
-from audisp_pyaudit.config import Config, load
+from audisp_pyaudit.config import Config
+from audisp_pyaudit.config_file import load
 from audisp_pyaudit.delivery.feed import Feed
 from audisp_pyaudit.delivery.held import HOLD
 from audisp_pyaudit.delivery.queue import Queue

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from audisp_pyaudit import assembly, config, last_good
+from audisp_pyaudit import assembly, config, config_file, last_good
 from audisp_pyaudit.delivery.held import HOLD
 from audisp_pyaudit.intake import Intake
 from audisp_pyaudit.metrics_settings import Metrics
@@ -39,7 +39,7 @@ def intake() -> Iterator[Intake]:
 @pytest.fixture
 def defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The default socket, state and status in a folder of the test's own; no configuration in /etc."""
-    monkeypatch.setattr(config, "CONFIG_PATH", str(tmp_path / "none.toml"))
+    monkeypatch.setattr(config_file, "CONFIG_PATH", str(tmp_path / "none.toml"))
     sinks = {"events": UnixSettings(path=str(tmp_path / "events.sock"))}
     monkeypatch.setattr(config, "DEFAULT_SINKS", sinks)
     monkeypatch.setattr(last_good, "DEFAULT_SINKS", sinks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from bench import figure
 from bench.contenders import Contender, Launch, Missing
 from bench.peers import copy
 from bench.results import of_kind, read
+from bench.sets import SETS
 
 if TYPE_CHECKING:
     import pytest
@@ -47,6 +49,19 @@ def test_every_log_and_every_contender_is_in_the_results(
     assert "left out: third: not here" in said
     assert "2 of 2 runs do not count: broken: exit code 1" in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["figure.jsonl"]
+
+
+def test_who_cannot_read_a_log_is_left_out_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half of the events is no figure: it is said who cannot, and the rest is a success."""
+    monkeypatch.setattr(figure, "all_contenders", lambda _: [copy()])
+    hard = dataclasses.replace(SETS["exec"], unread_by=("cop",))
+    monkeypatch.setattr(figure, "SETS", {"hard": hard, "network": SETS["network"]})
+    code, lines = measure(monkeypatch, tmp_path, "--rate", "0")
+    assert code == 0
+    assert {run["set"] for run in of_kind(lines, "run")} == {"network"}
+    assert "left out: copy: it leaves out events of hard" in capsys.readouterr().out
 
 
 def test_rounds_begin_with_another_one_each_time() -> None:

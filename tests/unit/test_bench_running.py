@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `bench` is scripts, not installed
 
-from audisp_pyaudit.config import load as load_config
+from audisp_pyaudit.config_file import load as load_config
 from bench import delivery, growth, latency, running
 from bench.broker import sink
 from bench.results import Results, of_kind

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from audisp_pyaudit import config
+from audisp_pyaudit import config_file
 from audisp_pyaudit.cli.check import check_config
 
 
@@ -30,7 +30,7 @@ def test_all_errors_at_once(tmp_path: Path) -> None:
 
 def test_the_usual_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without a file, what the plugin would read is checked; nothing there is fine."""
-    monkeypatch.setattr(config, "CONFIG_PATH", str(tmp_path / "none"))
+    monkeypatch.setattr(config_file, "CONFIG_PATH", str(tmp_path / "none"))
     result = CliRunner().invoke(check_config, [])
     assert result.exit_code == 0
     assert "the defaults are in force" in result.output

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
-from audisp_pyaudit import config
+from audisp_pyaudit import config_file
 from audisp_pyaudit.cli import cli
 from audisp_pyaudit.cli import status as module
 from audisp_pyaudit.metrics_settings import Metrics
@@ -74,7 +74,7 @@ def test_a_status_that_is_none(file: Path, broken: dict[str, object]) -> None:
 def test_it_asks_the_configuration(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a file it is the one that the plugin's configuration names; the usual one, where that cannot be read."""
     configured = tmp_path / "a.toml"
-    monkeypatch.setattr(config, "CONFIG_PATH", str(configured))
+    monkeypatch.setattr(config_file, "CONFIG_PATH", str(configured))
     configured.write_text(f'[metrics]\nstatus = "{file}"\n')
     assert run().exit_code == 0
     configured.write_text('[metrics]\nstatus = ""\n')

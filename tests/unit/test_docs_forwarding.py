@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from audisp_pyaudit.config import parse
+from audisp_pyaudit.config_file import parse
 from audisp_pyaudit.sink_settings import ForwardSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "forwarding.md").read_text(encoding="utf-8")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from audisp_pyaudit.config import parse
+from audisp_pyaudit.config_file import parse
 from audisp_pyaudit.errors import ConfigFileError
 from audisp_pyaudit.metrics_settings import Metrics
 

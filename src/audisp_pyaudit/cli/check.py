@@ -5,7 +5,7 @@ import itertools
 import click
 
 from audisp_pyaudit.cli.output import say, until_closed
-from audisp_pyaudit.config import CONFIG_PATH, load
+from audisp_pyaudit.config_file import CONFIG_PATH, load
 from audisp_pyaudit.errors import ConfigFileError
 from audisp_pyaudit.escaping import escape
 from audisp_pyaudit.examine import connections, local

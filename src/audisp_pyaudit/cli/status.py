@@ -7,7 +7,7 @@ import click
 
 from audisp_pyaudit.cli.output import say, until_closed
 from audisp_pyaudit.cli.status_text import lines, troubles
-from audisp_pyaudit.config import CONFIG_PATH, load
+from audisp_pyaudit.config_file import CONFIG_PATH, load
 from audisp_pyaudit.errors import ConfigFileError, StatusError
 from audisp_pyaudit.escaping import escape
 from audisp_pyaudit.metrics_settings import Metrics
