@@ -114,9 +114,9 @@ def _say(text: str) -> None:
 
 
 def _process(arguments: Arguments, intake: Intake) -> None:
-    from audisp_pyaudit.later import postpone  # noqa: PLC0415  # intake is reading by now
+    from audisp_pyaudit.imports import import_without  # noqa: PLC0415  # intake is reading by now
 
-    postpone("asyncio")
+    import_without("structlog", "asyncio")
     from audisp_pyaudit.assembly import build  # noqa: PLC0415  # as above
 
     pipeline, running, log = build(arguments, intake, start_ms=time.time_ns() // 1_000_000)

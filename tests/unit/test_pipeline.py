@@ -360,6 +360,30 @@ def test_free_memory_goes_back(bench: Bench, eventually: Eventually, monkeypatch
     assert bench.end().closed
 
 
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize(("settled", "again", "times"), [(0.01, 60.0, 1), (60.0, 0.01, 0)])
+def test_the_first_time_comes_when_a_start_is_through(  # noqa: PLR0913, PLR0917  # what is told apart
+    bench: Bench,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+    settled: float,
+    again: float,
+    times: int,
+) -> None:
+    """What waited for the plugin to start is given back when that is through, and not before."""
+    given: list[bool] = []
+    monkeypatch.setattr(module, "give_back", lambda: given.append(True))
+    monkeypatch.setattr(module, "SETTLED_SECONDS", settled)
+    monkeypatch.setattr(module, "GIVE_BACK_SECONDS", again)
+    bench.start()
+    saved = bench.folder / "engine.state"
+    eventually(saved.exists, "the house was kept")
+    saved.unlink()
+    eventually(saved.exists, "and again")
+    assert bench.end().closed
+    assert len(given) == times
+
+
 def test_a_state_that_cannot_be_saved(bench: Bench) -> None:
     """A folder that cannot be written is one warning; events go on."""
     (bench.folder / "engine.state").mkdir()

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from audisp_pyaudit.delivery.cursor import Slice
 from audisp_pyaudit.delivery.queue import Queue
+from audisp_pyaudit.imports import import_without
 from audisp_pyaudit.sink_settings import KafkaSettings
 from audisp_pyaudit.sinks.base import SinkStats
 from audisp_pyaudit.sinks.message import Message, Messages, Plain
@@ -75,6 +76,7 @@ def make_producer(settings: Mapping[str, object]) -> Producer:
         confluent_kafka.KafkaException: a setting cannot be.
     """
     new = "confluent_kafka" not in sys.modules
+    import_without("confluent_kafka", "asyncio")
     from confluent_kafka import Producer as Real  # noqa: PLC0415  # others do without
 
     if new:
