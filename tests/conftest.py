@@ -1,11 +1,16 @@
 """What all tests need."""
 
 import signal
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `tests` is not installed
+
 from audisp_pyaudit import privileges
+from tests.corpus import CORPUS
 
 FIGURES = pytest.StashKey[list[str]]()
 # Whoever runs the tests in the background of a shell has them started with SIGINT ignored, and with them all commands
@@ -35,6 +40,16 @@ def _rights() -> Iterator[None]:
 def figures(pytestconfig: pytest.Config) -> list[str]:
     """Lines to be shown at the end of the run."""
     return pytestconfig.stash.setdefault(FIGURES, [])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what looks through the corpus, where there is none, and say so."""
+    left_out = [] if CORPUS.exists() else [item for item in items if item.get_closest_marker("corpus")]
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+        said = f"{len(left_out)} tests of the corpus were left out: there is none at {CORPUS}"
+        config.stash.setdefault(FIGURES, []).append(said)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

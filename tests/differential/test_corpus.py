@@ -1,8 +1,8 @@
 """Every log of the shared corpus goes through with the ledger closed, and says what libauparse says.
 
 More than a hundred thousand records that many kernels and versions of auditd wrote. The corpus lies beside the
-checkout of those who have it and is not part of it; without it the tests say so and are skipped, and the vectors stand
-in for it.
+checkout of those who have it and is not part of it; without it the tests are left out, which is said, and the vectors
+stand in for it.
 """
 
 from __future__ import annotations
@@ -16,25 +16,19 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
+from tests.corpus import CORPUS
 from tests.differential import comparison, excuses
 from tests.differential.comparison import Log
 from tests.differential.names import CHUNK
 from tests.vectors import golden
 from tests.vectors.schema import Checker
 
-CORPUS = golden.ROOT.parent / "shared" / "corpus"
+pytestmark = pytest.mark.corpus
 SUFFIXES = frozenset({".log", ".stdin", ".gz", ".txt"})
 # In `ausearch` is what that tool makes of the logs, which are no records.
 LOGS = sorted(path for path in CORPUS.rglob("*") if path.suffix in SUFFIXES and path.parent.name != "ausearch")
 # Below this something of the comparison must have gone missing.
 MIN_COMPARED = 1_880_000
-
-
-@pytest.fixture(autouse=True)
-def _corpus() -> None:
-    """The corpus has to be there."""
-    if not LOGS:
-        pytest.skip(f"there is no corpus at {CORPUS}")
 
 
 def content_of(path: Path) -> bytes:
@@ -44,6 +38,7 @@ def content_of(path: Path) -> bytes:
 
 def test_every_log_goes_through(figures: list[str]) -> None:
     """What others' kernels wrote is read too: no record is lost, no identity given twice, no document odd."""
+    assert LOGS, f"there is no log below {CORPUS}"
     checker = Checker()
     totals: Counter[str] = Counter()
     for path in LOGS:

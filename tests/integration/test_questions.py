@@ -13,9 +13,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
+
+from tests.corpus import CORPUS
+
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS = ROOT / "tests" / "vectors"
-CAPTURES = ROOT.parent / "shared" / "corpus" / "captures"
 QUERIES = dict(
     re.findall(r"```sql ([a-z-]+)\n(.*?)```", (ROOT / "docs" / "queries.md").read_text(encoding="utf-8"), re.DOTALL)
 )
@@ -43,11 +46,8 @@ def vectors(*names: str) -> list[Path]:
 
 
 def capture(name: str) -> list[Path]:
-    """A whole capture; skips with its reason where there is none."""
-    log = CAPTURES / f"{name}.enriched.log"
-    if not log.exists():
-        pytest.skip(f"there is no corpus at {CAPTURES}: asked of the vectors only")
-    return [log]
+    """A whole capture."""
+    return [CORPUS / "captures" / f"{name}.enriched.log"]
 
 
 def test_outbound_tcp_connections(tmp_path: Path) -> None:
@@ -58,6 +58,7 @@ def test_outbound_tcp_connections(tmp_path: Path) -> None:
     assert ask("outbound", vectors("net-transport"), tmp_path) == [("curl", "1000", 2), ("sshd", "0", 1)]
 
 
+@pytest.mark.corpus
 def test_outbound_connections_of_a_capture(tmp_path: Path) -> None:
     """The same over a real host, where sockets were not audited: connect() to an internet address, by `comm`."""
     assert ask("outbound", capture("b-net"), tmp_path) == [
@@ -98,6 +99,7 @@ def test_who_touched_a_watched_file(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.corpus
 def test_who_touched_a_watched_file_of_a_capture(tmp_path: Path) -> None:
     """Five syscalls of bob on the file, none of which succeeded: `grep watch_file`, and not uid=0."""
     found = ask("watched", capture("c-files"), tmp_path)
@@ -120,6 +122,7 @@ def test_everything_that_failed(tmp_path: Path) -> None:
     assert not any(error == "EINPROGRESS" for _, error in actions)
 
 
+@pytest.mark.corpus
 def test_everything_that_failed_in_a_capture(tmp_path: Path) -> None:
     """`grep success=no` and its exit codes: -2 eleven times, -13, -36 and -8 once."""
     assert ask("failed", capture("a-exec"), tmp_path) == [
@@ -137,6 +140,7 @@ def test_programs_by_count(tmp_path: Path) -> None:
     assert found == sorted(found, key=lambda row: (-int(str(row[1])), str(row[0])))
 
 
+@pytest.mark.corpus
 def test_programs_of_a_capture(tmp_path: Path) -> None:
     """execve() and execveat() that succeeded, by `exe`."""
     assert ask("programs", capture("a-exec"), tmp_path)[:4] == [
@@ -147,6 +151,7 @@ def test_programs_of_a_capture(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.corpus
 def test_log_ins(tmp_path: Path) -> None:
     """Who logged in, who tried to, and from where."""
     found = ask("logins", capture("d-identity"), tmp_path)
@@ -179,6 +184,7 @@ def test_changes_of_accounts(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.corpus
 def test_changes_of_accounts_of_a_capture(tmp_path: Path) -> None:
     """`res=success` in ADD_*, DEL_* and USER_CHAUTHTOK: 52 records, each an event."""
     found = ask("accounts", capture("d-identity"), tmp_path)

@@ -9,12 +9,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is not installed
 
+from tests.corpus import CORPUS
 from tests.differential.places import record_types
 from tests.vectors import golden, update
 from tests.vectors.schema import Checker
 
 NAMES = golden.names()
-CORPUS = golden.ROOT.parent / "shared" / "corpus"
 MAX_BYTES = 3_000_000
 MIN_VECTORS = 40
 # Ours: what we captured, `quirks.log`, which we wrote, and the lines that a vector's file itself is the source of.
@@ -69,10 +69,9 @@ def test_a_vector_is_our_own(name: str) -> None:
         assert len(vector.log.split(b"\n")[:-1]) == len(numbers_of(vector.provenance["lines"]))
 
 
+@pytest.mark.corpus
 def test_vectors_are_what_was_captured() -> None:
     """A vector is evidence: what a real kernel and auditd wrote, byte for byte, unless it says what was changed."""
-    if not CORPUS.exists():
-        pytest.skip(f"there is no corpus at {CORPUS} to compare with")
     for name in NAMES:
         vector = golden.load(name)
         capture = vector.provenance["capture"]
