@@ -128,10 +128,12 @@ def _figure(arguments: argparse.Namespace, wanted: Sequence[Wanted], results: Re
         return 1
     print(f"{in_words(results.circumstances)}\nfiles in {folder.parent}; medians of {arguments.rounds} rounds")
     for one in wanted:
-        here = [contender for contender in chosen if one.is_for(contender)]
-        for each in [each for each in here if each.name.startswith(one.unread_by)]:
-            here.remove(each)
-            results.add({"kind": "missing", "contender": each.name, "why": f"it leaves out events of {one.name}"})
+        here: list[Contender] = []
+        for each in filter(one.is_for, chosen):
+            if each.name.startswith(one.unread_by):
+                results.add({"kind": "missing", "contender": each.name, "why": f"it leaves out events of {one.name}"})
+            else:
+                here.append(each)
         _file_runs(one, here, arguments.rounds, results, folder)
         if one.paced and arguments.rate:
             _paced_runs(one, [each for each in here if each.paced], arguments, results, folder)

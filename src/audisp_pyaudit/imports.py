@@ -23,7 +23,7 @@ def import_without(name: str, unused: str) -> None:
         name: the library.
         unused: a module of the top level, which says what is in it (`__all__`); it is left alone if it is loaded.
     """
-    if unused in sys.modules:
+    if name in sys.modules or unused in sys.modules:
         return
     stand_in, lock = ModuleType(unused), threading.Lock()
 
