@@ -17,12 +17,16 @@ use crate::header;
 use crate::lines::{Line, Lines};
 use crate::names::{NameKind, Names};
 use crate::nodes::Nodes;
-use crate::options::{Options, Restore};
+use crate::options::{Limits, Options, Restore};
 use crate::rules::Rules;
 use crate::sockets::{SavedSocket, Sockets};
 use crate::state::{SavedClosed, SavedEvent, SavedNode, State, StateError};
 use crate::stats::Stats;
 
+/// Events that are published together: what reads lines and what writes documents take turns in the processor's cache of
+/// instructions, which is smaller than both.
+const TOGETHER: usize = 32;
+const TOGETHER_BYTES: usize = 64 << 10;
 /// Sockets that a state keeps, 30 bytes each: it is written often.
 const SAVED_SOCKETS: usize = 4096;
 
@@ -139,6 +143,7 @@ impl Engine {
         for event in &state.held {
             self.inner.restore_event(event, &self.options, &mut frames);
         }
+        self.inner.publish(&self.options, &mut frames, false);
         self.restored = Some(frames);
         Ok(())
     }
@@ -327,13 +332,22 @@ impl Inner {
         } else {
             Vec::new()
         };
-        if !self.closed.is_empty() {
+        let any = !self.closed.is_empty();
+        if any {
             self.collect();
+        }
+        if !gaps.is_empty() || any && self.is_time(options.limits) {
             self.publish(options, frames, false);
         }
         for gap in gaps {
             self.gap(&gap, index, options, frames);
         }
+    }
+
+    /// Whether enough is ready to be published, well before it is too much to be held.
+    fn is_time(&self, limits: Limits) -> bool {
+        self.ready.len() >= TOGETHER.min(limits.events / 2)
+            || self.ready_bytes >= TOGETHER_BYTES.min(limits.held_bytes / 2)
     }
 
     /// Takes the records of an event that the process before had not published, as the next part of it.

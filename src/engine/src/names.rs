@@ -131,9 +131,11 @@ impl Names {
 
     /// Takes an answer; what nobody asked for is welcome too (names known beforehand).
     pub fn tell(&mut self, kind: NameKind, id: u32, name: Option<&str>) {
-        self.version += 1;
         let state = State::Known { told_at: self.now, asked_again: false };
-        self.entries.insert((kind, id), Entry { state, name: name.map(Into::into) });
+        let before = self.entries.insert((kind, id), Entry { state, name: name.map(Into::into) });
+        // A first answer, or the same one, changes nothing that `find` gave.
+        let gave = before.filter(|entry| !matches!(entry.state, State::Wanted { .. }));
+        self.version += u64::from(gave.is_some_and(|entry| entry.name.as_deref() != name));
     }
 
     /// The ids to ask for since the last call.
@@ -202,13 +204,32 @@ mod tests {
         let first = names.version();
         names.find(NameKind::User, 1);
         assert_eq!(names.version(), first);
+        // Nobody had an answer before the first one, and the same one is no other.
         names.tell(NameKind::User, 1, Some("a"));
+        names.tell(NameKind::User, 1, Some("a"));
+        assert_eq!(names.version(), first);
+        names.tell(NameKind::User, 1, Some("b"));
         let told = names.version();
         assert_ne!(told, first);
+        names.tell(NameKind::User, 1, None);
+        assert_ne!(names.version(), told);
+        let told = names.version();
         names.tick(VERSION_MS - 1);
         assert_eq!(names.version(), told);
         names.tick(VERSION_MS);
         assert_ne!(names.version(), told);
+    }
+
+    #[test]
+    fn who_went_without_a_name_is_told_that_it_came() {
+        let mut names = Names::new(20, 300, 60);
+        names.find(NameKind::User, 1);
+        names.tick(1);
+        names.tick(21);
+        assert_eq!(names.find(NameKind::User, 1), Found::None);
+        let without = names.version();
+        names.tell(NameKind::User, 1, Some("late"));
+        assert_ne!(names.version(), without);
     }
 
     #[test]

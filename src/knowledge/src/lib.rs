@@ -248,7 +248,7 @@ impl Arch {
 
     /// Whether ids have 16 bits in a syscall: where there is one of the same name with 32.
     pub fn has_16_bit_ids(&self, syscall: &str) -> bool {
-        self.number_of_syscall(&format!("{syscall}32")).is_some()
+        !self.is_64_bit() && self.number_of_syscall(&format!("{syscall}32")).is_some()
     }
 
     /// `__AUDIT_ARCH_64BIT` of linux/audit.h.
@@ -341,6 +341,16 @@ mod tests {
         assert_eq!(arch(0x4000_0003).unwrap().syscall(11).unwrap().name, "execve");
         assert_eq!(arch(0xc000_00b7).unwrap().syscall(221).unwrap().name, "execve");
         assert_eq!(arch(0xc000_003e).unwrap().errno(115), Some("EINPROGRESS"));
+    }
+
+    #[test]
+    fn ids_of_16_bits_are_a_thing_of_32_bit_machines() {
+        let wider = |arch: &Arch, call: &Syscall| arch.number_of_syscall(&format!("{}32", call.name)).is_some();
+        for arch in ARCHES.iter().filter(|arch| arch.is_64_bit()) {
+            assert_eq!(SYSCALLS.iter().find(|call| wider(arch, call)).map(|call| call.name), None, "{}", arch.name);
+        }
+        let has = |arch, call| arch_of_name(arch).is_some_and(|arch| arch.has_16_bit_ids(call));
+        assert!(has("i386", "setuid") && !has("i386", "setuid32") && !has("x86_64", "setuid"));
     }
 
     #[test]

@@ -10,9 +10,9 @@ const AF_INET6: u16 = 10;
 const AF_NETLINK: u16 = 16;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
+pub enum Address<'a> {
     /// The path; an abstract name keeps its leading NUL; unnamed is empty.
-    Unix(Vec<u8>),
+    Unix(&'a [u8]),
     V4 {
         ip: Ipv4Addr,
         port: u16,
@@ -30,9 +30,9 @@ pub enum Address {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sockaddr {
+pub struct Sockaddr<'a> {
     pub family: u16,
-    pub address: Address,
+    pub address: Address<'a>,
     /// The fields above say every byte.
     pub exact: bool,
 }
@@ -48,7 +48,7 @@ fn u32_of(bytes: &[u8], big_endian: bool) -> Option<u32> {
 }
 
 /// Reads a `struct sockaddr`; the family is in the byte order of the machine that wrote it.
-pub fn parse(bytes: &[u8], big_endian: bool) -> Option<Sockaddr> {
+pub fn parse(bytes: &[u8], big_endian: bool) -> Option<Sockaddr<'_>> {
     let family = u16_of(bytes, big_endian)?;
     let (address, exact) = match family {
         AF_UNIX => unix(&bytes[2..]),
@@ -62,27 +62,27 @@ pub fn parse(bytes: &[u8], big_endian: bool) -> Option<Sockaddr> {
 }
 
 #[allow(clippy::unnecessary_wraps)] // the same type as its siblings
-fn unix(path: &[u8]) -> Option<(Address, bool)> {
+fn unix(path: &[u8]) -> Option<(Address<'_>, bool)> {
     if path.first() == Some(&0) {
         // An abstract name has no end mark: every byte counts, though NULs at the end are most often only padding.
         let length = path.iter().rposition(|&b| b != 0).map_or(1, |i| i + 1);
         let exact = length == path.len();
-        return Some((Address::Unix(path[..length].to_vec()), exact));
+        return Some((Address::Unix(&path[..length]), exact));
     }
     let length = memchr::memchr(0, path).unwrap_or(path.len());
     // `@` is how an abstract name is shown; a file may begin with it too.
     let exact = path.len() - length <= 1 && path.first() != Some(&b'@');
-    Some((Address::Unix(path[..length].to_vec()), exact))
+    Some((Address::Unix(&path[..length]), exact))
 }
 
-fn inet(rest: &[u8]) -> Option<(Address, bool)> {
+fn inet(rest: &[u8]) -> Option<(Address<'_>, bool)> {
     let port = u16_of(rest, true)?;
     let ip = Ipv4Addr::from(*rest.get(2..)?.first_chunk::<4>()?);
     let exact = rest.len() == 14 && rest[6..].iter().all(|&b| b == 0);
     Some((Address::V4 { ip, port }, exact))
 }
 
-fn inet6(rest: &[u8]) -> Option<(Address, bool)> {
+fn inet6(rest: &[u8]) -> Option<(Address<'_>, bool)> {
     let port = u16_of(rest, true)?;
     let flow = u32_of(rest.get(2..)?, true)?;
     let ip = Ipv6Addr::from(*rest.get(6..)?.first_chunk::<16>()?);
@@ -90,7 +90,7 @@ fn inet6(rest: &[u8]) -> Option<(Address, bool)> {
     Some((Address::V6 { ip, port }, flow == 0 && scope == Some(0) && rest.len() == 26))
 }
 
-fn netlink(rest: &[u8], big_endian: bool) -> Option<(Address, bool)> {
+fn netlink(rest: &[u8], big_endian: bool) -> Option<(Address<'_>, bool)> {
     let padding = u16_of(rest, big_endian)?;
     let pid = u32_of(rest.get(2..)?, big_endian)?;
     let groups = u32_of(rest.get(6..)?, big_endian)?;
@@ -101,10 +101,10 @@ fn netlink(rest: &[u8], big_endian: bool) -> Option<(Address, bool)> {
 mod tests {
     use super::*;
 
-    fn of(hex: &str) -> Sockaddr {
+    fn of(hex: &str) -> Sockaddr<'static> {
         let mut bytes = Vec::new();
         crate::decode::hex::decode(hex.as_bytes(), &mut bytes);
-        parse(&bytes, false).unwrap()
+        parse(bytes.leak(), false).unwrap()
     }
 
     #[test]
@@ -121,14 +121,14 @@ mod tests {
 
     #[test]
     fn unix_addresses() {
-        assert_eq!(of("01002F72756E2F782E736F636B00").address, Address::Unix(b"/run/x.sock".to_vec()));
-        assert_eq!(of("010000616273").address, Address::Unix(b"\0abs".to_vec()));
-        assert_eq!(of("0100").address, Address::Unix(Vec::new()));
-        assert_eq!(of("010000"), Sockaddr { family: 1, address: Address::Unix(vec![0]), exact: true });
+        assert_eq!(of("01002F72756E2F782E736F636B00").address, Address::Unix(b"/run/x.sock"));
+        assert_eq!(of("010000616273").address, Address::Unix(b"\0abs"));
+        assert_eq!(of("0100").address, Address::Unix(b""));
+        assert_eq!(of("010000"), Sockaddr { family: 1, address: Address::Unix(b"\0"), exact: true });
         assert!(!of("01000000").exact);
         assert!(!of("010040616263").exact, "a file called @abc is no abstract name");
         let hidden = of("01002F746D702F6E756C00616674657200");
-        assert_eq!((hidden.address, hidden.exact), (Address::Unix(b"/tmp/nul".to_vec()), false));
+        assert_eq!((hidden.address, hidden.exact), (Address::Unix(b"/tmp/nul"), false));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use pyaudit_knowledge::{arch, errno, place, record_type as types, uring_op, Field as Known, Kind, Place};
 
 use super::{context, hex, sockaddr, Current, Decoder};
+use crate::digits;
 use crate::document::{Suffix, Text};
 use crate::fields::{Field, Form};
 use crate::header::decimal;
@@ -293,37 +294,57 @@ impl<'a> Decoder<'a, '_> {
         true
     }
 
-    fn socket(&mut self, parsed: &sockaddr::Sockaddr) {
+    fn socket(&mut self, parsed: &sockaddr::Sockaddr<'_>) {
         use sockaddr::Address;
         let family = match parsed.family {
-            1 => "unix".to_owned(),
-            2 => "ipv4".to_owned(),
-            10 => "ipv6".to_owned(),
-            16 => "netlink".to_owned(),
-            number => number.to_string(),
+            1 => "unix",
+            2 => "ipv4",
+            10 => "ipv6",
+            16 => "netlink",
+            _ => "",
         };
-        self.document.put_made(place::AUDITD_DATA_SOCKET_FAMILY, family.as_bytes());
-        match &parsed.address {
-            Address::Unix(path) if !path.is_empty() => {
-                let mut shown = path.clone();
-                if shown[0] == 0 {
-                    shown[0] = b'@';
-                }
-                let item = self.document.keep(&shown);
+        if family.is_empty() {
+            self.digits(place::AUDITD_DATA_SOCKET_FAMILY, parsed.family.into());
+        } else {
+            self.document.put_made(place::AUDITD_DATA_SOCKET_FAMILY, family.as_bytes());
+        }
+        match parsed.address {
+            Address::Unix([first, rest @ ..]) => {
+                let start = self.document.pool.len();
+                self.document.pool.push(if *first == 0 { b'@' } else { *first });
+                self.document.pool.extend_from_slice(rest);
+                let item = self.document.kept_since(start);
                 self.document.put(place::AUDITD_DATA_SOCKET_PATH, item);
             }
-            Address::V4 { ip, port } => self.internet(&ip.to_string(), *port),
-            Address::V6 { ip, port } => self.internet(&ip.to_string(), *port),
-            Address::Netlink { pid, groups } => {
-                self.document.put_made(place::AUDITD_DATA_SOCKET_PID, pid.to_string().as_bytes());
-                self.document.put_made(place::AUDITD_DATA_SOCKET_GROUPS, groups.to_string().as_bytes());
+            Address::V4 { ip, port } => {
+                let start = self.document.pool.len();
+                for (i, octet) in ip.octets().into_iter().enumerate() {
+                    if i > 0 {
+                        self.document.pool.push(b'.');
+                    }
+                    digits::push(&mut self.document.pool, octet.into(), 1);
+                }
+                let item = self.document.made_since(start);
+                self.document.put(place::AUDITD_DATA_SOCKET_ADDR, item);
+                self.digits(place::AUDITD_DATA_SOCKET_PORT, port.into());
             }
-            Address::Unix(_) | Address::Other => {}
+            Address::V6 { ip, port } => {
+                self.document.put_made(place::AUDITD_DATA_SOCKET_ADDR, ip.to_string().as_bytes());
+                self.digits(place::AUDITD_DATA_SOCKET_PORT, port.into());
+            }
+            Address::Netlink { pid, groups } => {
+                self.digits(place::AUDITD_DATA_SOCKET_PID, pid.into());
+                self.digits(place::AUDITD_DATA_SOCKET_GROUPS, groups.into());
+            }
+            Address::Unix([]) | Address::Other => {}
         }
     }
 
-    fn internet(&mut self, ip: &str, port: u16) {
-        self.document.put_made(place::AUDITD_DATA_SOCKET_ADDR, ip.as_bytes());
-        self.document.put_made(place::AUDITD_DATA_SOCKET_PORT, port.to_string().as_bytes());
+    /// Puts a number as text.
+    fn digits(&mut self, at: Place, number: u64) {
+        let start = self.document.pool.len();
+        digits::push(&mut self.document.pool, number, 1);
+        let item = self.document.made_since(start);
+        self.document.put(at, item);
     }
 }
