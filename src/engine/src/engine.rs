@@ -143,7 +143,6 @@ impl Engine {
         for event in &state.held {
             self.inner.restore_event(event, &self.options, &mut frames);
         }
-        self.inner.publish(&self.options, &mut frames, false);
         self.restored = Some(frames);
         Ok(())
     }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{documents, engine, ids, options, read_with, record, text};
-use pyaudit_engine::{Engine, IncludeRaw, NameKind, Options, Restore, RuleOptions};
+use pyaudit_engine::{Engine, IncludeRaw, Limits, NameKind, Options, Restore, RuleOptions};
 
 const SYSCALL: &str = "arch=c000003e syscall=59 success=yes exit=0 pid=5 uid=1000 gid=27";
 
@@ -56,6 +56,17 @@ fn a_lookup_that_hangs_costs_one_event_20_ms_and_its_name() {
     assert_eq!(engine.tick(120).len(), 1);
     assert_eq!(engine.feed(text(&[&login(2, 1000)]).as_bytes()).len(), 1, "nobody waits for it again");
     assert_eq!(engine.stats().names_timed_out, 1);
+}
+
+#[test]
+fn events_that_come_together_are_not_taken_for_too_many() {
+    let lines: Vec<String> = (1..100).map(|serial| login(serial, 0)).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let limits = Options::default().limits;
+    for limits in [Limits { events: 4, ..limits }, Limits { held_bytes: 400, ..limits }] {
+        let (found, stats) = read_with(Options { limits, ..options() }, &lines);
+        assert_eq!((found.len(), stats.limit_held_bytes), (99, 0));
+    }
 }
 
 #[test]
