@@ -152,6 +152,7 @@ impl<E: Encoding> Walk<'_, E> {
         for item in items {
             self.out.item();
             match item {
+                Some(item) if self.short(&[0; 32], 0, *item) => {}
                 Some(item) => self.text(*item),
                 None => self.out.null(),
             }

@@ -23,8 +23,8 @@ use crate::sockets::{SavedSocket, Sockets};
 use crate::state::{SavedClosed, SavedEvent, SavedNode, State, StateError};
 use crate::stats::Stats;
 
-/// Events that are published together: what reads lines and what writes documents take turns in the processor's cache of
-/// instructions, which is smaller than both.
+/// Events that are published together, or bytes of their records: what reads lines and what writes documents take turns in
+/// the processor's cache of instructions, which is smaller than both.
 const TOGETHER: usize = 32;
 const TOGETHER_BYTES: usize = 64 << 10;
 /// Sockets that a state keeps, 30 bytes each: it is written often.

@@ -297,16 +297,16 @@ impl<'a> Decoder<'a, '_> {
     fn socket(&mut self, parsed: &sockaddr::Sockaddr<'_>) {
         use sockaddr::Address;
         let family = match parsed.family {
-            1 => "unix",
-            2 => "ipv4",
-            10 => "ipv6",
-            16 => "netlink",
-            _ => "",
+            1 => Some("unix"),
+            2 => Some("ipv4"),
+            10 => Some("ipv6"),
+            16 => Some("netlink"),
+            _ => None,
         };
-        if family.is_empty() {
-            self.digits(place::AUDITD_DATA_SOCKET_FAMILY, parsed.family.into());
-        } else {
+        if let Some(family) = family {
             self.document.put_made(place::AUDITD_DATA_SOCKET_FAMILY, family.as_bytes());
+        } else {
+            self.digits(place::AUDITD_DATA_SOCKET_FAMILY, parsed.family.into());
         }
         match parsed.address {
             Address::Unix([first, rest @ ..]) => {
