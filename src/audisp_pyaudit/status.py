@@ -160,10 +160,11 @@ class Reporter:
         except Exception as error:  # noqa: BLE001  # a bug here costs the status, no event
             self._tell("status failed; this is a bug, please report it", repr(error))
             return
-        self._tell("status not written", self._write(data))
+        # Metrics first: who has read the file finds nothing older there.
         if self._publisher is not None:
             self._publisher.publish(status, last=last)
             self._tell("metrics cannot be had", self._publisher.trouble)
+        self._tell("status not written", self._write(data))
         if self._kernel is not None:
             self._tell("the kernel's counters cannot be had", self._kernel.trouble)
 

@@ -31,6 +31,32 @@ class Keeper:
         self.closed = True
 
 
+class Reader(Keeper):
+    """Somebody who makes metrics, and looks what the file says when they come."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self.read: list[float] = []
+
+    def publish(self, status: Status, *, last: bool) -> None:
+        """Keep both."""
+        super().publish(status, last=last)
+        self.read.append(json.loads(self._path.read_bytes())["written"] if self._path.exists() else 0.0)
+
+
+def test_metrics_are_never_older_than_the_file(tmp_path: Path) -> None:
+    """Whoever compares the two sees what came since, and no numbers that went back."""
+    path = tmp_path / "status.json"
+    reader = Reader(path)
+    reporter = Reporter(str(path), About(), StandInLog(), reader)
+    for last in (False, False, True):
+        reporter.report(parts_of(), last=last)
+    written = [status["written"] for status, _ in reader.got]
+    assert reader.read == [0.0, *written[:2]]
+    assert json.loads(path.read_bytes())["written"] == written[2]
+
+
 def test_everything_is_in_it(tmp_path: Path) -> None:
     """Whoever reads the file knows who wrote it and when, and all that the process knows of itself."""
     sink = StandIn()
