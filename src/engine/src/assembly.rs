@@ -270,6 +270,15 @@ impl Assembly {
         }
     }
 
+    /// Makes the next records of an event this part, unless it is open already. An event that waits for a name is among
+    /// those that were closed.
+    pub fn begin_part(&mut self, key: Key, part: u32) {
+        let before = part.saturating_sub(1);
+        if !self.open.contains_key(&key) && self.recent.part(key) != before {
+            self.remember(key, before);
+        }
+    }
+
     /// Closes the events of a node that have waited long enough.
     pub fn expire(&mut self, node: &mut Node, node_index: u32, closed: &mut Vec<Event>) {
         if node.clock < node.next_deadline {

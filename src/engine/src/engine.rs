@@ -23,8 +23,8 @@ use crate::sockets::{SavedSocket, Sockets};
 use crate::state::{SavedClosed, SavedEvent, SavedNode, State, StateError};
 use crate::stats::Stats;
 
-/// Events that are published together, or bytes of their records: what reads lines and what writes documents take turns in
-/// the processor's cache of instructions, which is smaller than both.
+/// So many events, or bytes of their records, are published together. To read lines and to write documents takes more code
+/// than a processor's cache of instructions has room for: going from one to the other for each event fetches it each time.
 const TOGETHER: usize = 32;
 const TOGETHER_BYTES: usize = 64 << 10;
 /// Sockets that a state keeps, 30 bytes each: it is written often.
@@ -143,6 +143,7 @@ impl Engine {
         for event in &state.held {
             self.inner.restore_event(event, &self.options, &mut frames);
         }
+        self.inner.publish(&self.options, &mut frames, false);
         self.restored = Some(frames);
         Ok(())
     }
@@ -343,7 +344,7 @@ impl Inner {
         }
     }
 
-    /// Whether enough is ready to be published, well before it is too much to be held.
+    /// Whether enough is ready to be published; of small limits, half.
     fn is_time(&self, limits: Limits) -> bool {
         self.ready.len() >= TOGETHER.min(limits.events / 2)
             || self.ready_bytes >= TOGETHER_BYTES.min(limits.held_bytes / 2)
@@ -351,12 +352,15 @@ impl Inner {
 
     /// Takes the records of an event that the process before had not published, as the next part of it.
     fn restore_event(&mut self, saved: &SavedEvent, options: &Options, frames: &mut Frames) {
-        for (cut, line) in &saved.lines {
+        for (index, (cut, line)) in saved.lines.iter().enumerate() {
             if let Ok(header) = header::parse(line) {
                 let node = self.node(header.node, options, frames);
                 let key = self.assembly.key(&header, header.known_type(), node as u32);
-                self.assembly
-                    .remember_at_least(key, saved.part.saturating_sub(u32::from(options.restore == Restore::Replay)));
+                match options.restore {
+                    Restore::NextPart => self.assembly.remember_at_least(key, saved.part),
+                    Restore::Replay if index == 0 => self.assembly.begin_part(key, saved.part),
+                    Restore::Replay => {}
+                }
             }
             self.line(Line { bytes: line, cut: *cut }, options, frames, true);
         }

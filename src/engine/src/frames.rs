@@ -90,11 +90,11 @@ impl Frames {
         Self { heads: Vec::new(), text: String::new(), json: json.then(Vec::new), msgpack: msgpack.then(Vec::new) }
     }
 
-    /// Makes room for the documents of so many bytes of records, which are mostly less than three times as long: growing
-    /// copies them. Room that is not used costs nothing.
+    /// Makes room for the documents of so many bytes of records, which are mostly less than twice as long: growing copies
+    /// them. Room that is not used costs nothing.
     pub fn expect(&mut self, record_bytes: usize) {
         let out = self.json.iter_mut().chain(&mut self.msgpack);
-        out.for_each(|out| out.reserve(3 * record_bytes));
+        out.for_each(|out| out.reserve(2 * record_bytes));
     }
 
     pub fn len(&self) -> usize {

@@ -61,7 +61,7 @@ pub struct Names {
     wants: Vec<(NameKind, u32)>,
     waiting: Vec<(NameKind, u32)>,
     now: u64,
-    /// Changes when another answer may be given, and now and then, so that what is used is asked for again.
+    /// Changes when an answer that was given is now another one, and now and then, so that what is used is asked for again.
     version: u64,
     versioned_at: u64,
     wait_ms: u64,
@@ -119,7 +119,7 @@ impl Names {
         entry.name.as_deref().map_or(Found::None, Found::Name)
     }
 
-    /// While it is the same, `find` gives what it gave.
+    /// While it is the same, `find` answers what it answered; `Wait` is no answer.
     pub fn version(&self) -> u64 {
         self.version
     }
@@ -133,7 +133,7 @@ impl Names {
     pub fn tell(&mut self, kind: NameKind, id: u32, name: Option<&str>) {
         let state = State::Known { told_at: self.now, asked_again: false };
         let before = self.entries.insert((kind, id), Entry { state, name: name.map(Into::into) });
-        // A first answer, or the same one, changes nothing that `find` gave.
+        // One that came in time, or the same one, changes nothing that `find` answered.
         let gave = before.filter(|entry| !matches!(entry.state, State::Wanted { .. }));
         self.version += u64::from(gave.is_some_and(|entry| entry.name.as_deref() != name));
     }

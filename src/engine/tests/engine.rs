@@ -67,6 +67,22 @@ fn events_that_come_together_are_not_taken_for_too_many() {
         let (found, stats) = read_with(Options { limits, ..options() }, &lines);
         assert_eq!((found.len(), stats.limit_held_bytes), (99, 0));
     }
+    // One event that is large.
+    let part = record("CWD", 16, 4, &format!("cwd=\"{}\"", "a".repeat(250)));
+    let large = [lines[0], lines[1], lines[2], &part, &part, &part, &record("EOE", 16, 4, "")];
+    let limits = Limits { held_bytes: 1000, ..limits };
+    let (found, stats) = read_with(Options { limits, ..options() }, &large);
+    assert_eq!((found.len(), stats.limit_held_bytes), (4, 0));
+}
+
+#[test]
+fn who_finds_no_room_to_wait_in_goes_without_a_name() {
+    let limits = Limits { events: 4, ..Options::default().limits };
+    let mut engine = Engine::new(Options { limits, ask_names: true, ..options() }).unwrap();
+    let lines: Vec<String> = (1..=6).map(|serial| login(serial, 1000 + serial)).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    assert_eq!(ids(&documents(&engine.feed(text(&lines).as_bytes()))), ["id:1000.004:1", "id:1000.008:2"]);
+    assert_eq!((engine.stats().limit_held_bytes, engine.stats().events_held), (2, 4));
 }
 
 #[test]
@@ -109,6 +125,37 @@ fn a_replay_gives_the_same_ids() {
     let mut again = Engine::new(options).unwrap();
     again.restore(&before.state()).unwrap();
     assert_eq!(ids(&documents(&again.close())), ["id:1000.000:1"]);
+}
+
+#[test]
+fn events_that_waited_for_a_name_keep_their_ids_in_a_replay() {
+    let asking = |restore| Options { ask_names: true, restore, ..options() };
+    let mut before = Engine::new(asking(Restore::NextPart)).unwrap();
+    // The second has the number of the first, which was closed.
+    assert!(before.feed(text(&[&login(1, 1000), &login(1, 1000), &login(2, 0)]).as_bytes()).is_empty());
+    for (restore, expected) in [
+        (Restore::Replay, ["id:1000.004:1", "id:1000.004:1/2", "id:1000.008:2"]),
+        (Restore::NextPart, ["id:1000.004:1/3", "id:1000.004:1/4", "id:1000.008:2/2"]),
+    ] {
+        let mut again = Engine::new(asking(restore)).unwrap();
+        again.restore(&before.state()).unwrap();
+        assert_eq!(again.wants(), [(NameKind::User, 1000), (NameKind::User, 0)]);
+        assert_eq!(ids(&documents(&again.close())), expected);
+    }
+}
+
+#[test]
+fn what_a_restart_publishes_comes_with_the_first_frames() {
+    let lines: Vec<String> = (1..=5).map(|serial| record("CWD", 0, serial, "cwd=\"/\"")).collect();
+    let mut before = engine();
+    before.feed(text(&lines.iter().map(String::as_str).collect::<Vec<_>>()).as_bytes());
+    // There is room for fewer now, so that one has to be published at once.
+    let mut options = options();
+    (options.limits.events, options.restore) = (4, Restore::Replay);
+    let mut again = Engine::new(options).unwrap();
+    again.restore(&before.state()).unwrap();
+    assert_eq!((again.stats().events_published, again.stats().events_held), (1, 4));
+    assert_eq!(ids(&documents(&again.tick(0))), ["id:1000.000:1"]);
 }
 
 #[test]

@@ -246,7 +246,8 @@ impl Arch {
         near.or_else(|| others.iter().find(|(_, slot)| usize::from(*slot) == index).map(|(nr, _)| *nr))
     }
 
-    /// Whether ids have 16 bits in a syscall: where there is one of the same name with 32.
+    /// Whether ids have 16 bits in a syscall: where there is one of the same name with 32. Machines of 64 bits came after
+    /// ids of 16, and have none.
     pub fn has_16_bit_ids(&self, syscall: &str) -> bool {
         !self.is_64_bit() && self.number_of_syscall(&format!("{syscall}32")).is_some()
     }

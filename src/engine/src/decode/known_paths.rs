@@ -3,7 +3,8 @@
 //!
 //! A record that came twice in a row of its slot is kept as it was decoded and as it is written. What a record says
 //! depends on nothing but its bytes, the architecture's family, and on the names of users that were asked for; records
-//! that say anything outside their own object (a value that is unset, a field without a place) are not kept.
+//! that say anything outside their own object (a value that is unset, a field without a place) are not kept, nor are those
+//! that wait for a name.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;

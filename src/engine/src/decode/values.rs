@@ -306,7 +306,7 @@ impl<'a> Decoder<'a, '_> {
         if let Some(family) = family {
             self.document.put_made(place::AUDITD_DATA_SOCKET_FAMILY, family.as_bytes());
         } else {
-            self.digits(place::AUDITD_DATA_SOCKET_FAMILY, parsed.family.into());
+            self.put_digits(place::AUDITD_DATA_SOCKET_FAMILY, parsed.family.into());
         }
         match parsed.address {
             Address::Unix([first, rest @ ..]) => {
@@ -326,22 +326,22 @@ impl<'a> Decoder<'a, '_> {
                 }
                 let item = self.document.made_since(start);
                 self.document.put(place::AUDITD_DATA_SOCKET_ADDR, item);
-                self.digits(place::AUDITD_DATA_SOCKET_PORT, port.into());
+                self.put_digits(place::AUDITD_DATA_SOCKET_PORT, port.into());
             }
             Address::V6 { ip, port } => {
                 self.document.put_made(place::AUDITD_DATA_SOCKET_ADDR, ip.to_string().as_bytes());
-                self.digits(place::AUDITD_DATA_SOCKET_PORT, port.into());
+                self.put_digits(place::AUDITD_DATA_SOCKET_PORT, port.into());
             }
             Address::Netlink { pid, groups } => {
-                self.digits(place::AUDITD_DATA_SOCKET_PID, pid.into());
-                self.digits(place::AUDITD_DATA_SOCKET_GROUPS, groups.into());
+                self.put_digits(place::AUDITD_DATA_SOCKET_PID, pid.into());
+                self.put_digits(place::AUDITD_DATA_SOCKET_GROUPS, groups.into());
             }
             Address::Unix([]) | Address::Other => {}
         }
     }
 
     /// Puts a number as text.
-    fn digits(&mut self, at: Place, number: u64) {
+    fn put_digits(&mut self, at: Place, number: u64) {
         let start = self.document.pool.len();
         digits::push(&mut self.document.pool, number, 1);
         let item = self.document.made_since(start);

@@ -36,14 +36,13 @@ impl Inner {
             let full = self.ready_bytes > options.limits.held_bytes || self.ready.len() >= options.limits.events;
             let go = force || full;
             let waits = !go && ready.missing.iter().any(|&(kind, id)| self.names.waits(kind, id));
-            let missing = if waits { ready.missing.clone() } else { self.event(&ready, options, frames, go) };
+            let missing = if waits { ready.missing.clone() } else { self.event(&ready, options, frames, force, full) };
             if !missing.is_empty() {
                 self.ready.push_front(Ready { missing, ..ready });
                 self.probed = self.probed.max(1);
                 self.probe(options);
                 return;
             }
-            self.stats.limit_held_bytes += u64::from(full && !force);
             self.ready_bytes -= ready.event.bytes.len();
             self.ready_records -= ready.event.records.len() as u64;
             self.probed = self.probed.saturating_sub(1);
@@ -75,11 +74,21 @@ impl Inner {
         decode(&ready.event, &setting, &mut self.names, &mut self.document, &mut self.workspace)
     }
 
-    /// Publishes one event, unless it should wait for names, which are given back.
-    fn event(&mut self, ready: &Ready, options: &Options, frames: &mut Frames, force: bool) -> Vec<(NameKind, u32)> {
+    /// Publishes one event, unless it should wait for names, which are given back; `full`: there is no room to wait in.
+    fn event(
+        &mut self,
+        ready: &Ready,
+        options: &Options,
+        frames: &mut Frames,
+        force: bool,
+        full: bool,
+    ) -> Vec<(NameKind, u32)> {
         let decoded = self.decode(ready, options);
         if !decoded.missing.is_empty() && !force {
-            return decoded.missing;
+            if !full {
+                return decoded.missing;
+            }
+            self.stats.limit_held_bytes += 1;
         }
         let event = &ready.event;
         if let Some(call) = decoded.call {
