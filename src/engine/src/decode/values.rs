@@ -3,7 +3,7 @@
 use pyaudit_knowledge::{arch, errno, place, record_type as types, uring_op, Field as Known, Kind, Place};
 
 use super::{context, hex, sockaddr, Current, Decoder};
-use crate::digits;
+use crate::digits::{self, Digits};
 use crate::document::{Suffix, Text};
 use crate::fields::{Field, Form};
 use crate::header::decimal;
@@ -325,12 +325,11 @@ impl<'a> Decoder<'a, '_> {
                     digits::push(&mut self.document.pool, octet.into(), 1);
                 }
                 let item = self.document.made_since(start);
-                self.document.put(place::AUDITD_DATA_SOCKET_ADDR, item);
-                self.put_digits(place::AUDITD_DATA_SOCKET_PORT, port.into());
+                self.internet(item, port);
             }
             Address::V6 { ip, port } => {
-                self.document.put_made(place::AUDITD_DATA_SOCKET_ADDR, ip.to_string().as_bytes());
-                self.put_digits(place::AUDITD_DATA_SOCKET_PORT, port.into());
+                let item = self.document.made(ip.to_string().as_bytes());
+                self.internet(item, port);
             }
             Address::Netlink { pid, groups } => {
                 self.put_digits(place::AUDITD_DATA_SOCKET_PID, pid.into());
@@ -340,11 +339,13 @@ impl<'a> Decoder<'a, '_> {
         }
     }
 
+    fn internet(&mut self, ip: Text, port: u16) {
+        self.document.put(place::AUDITD_DATA_SOCKET_ADDR, ip);
+        self.put_digits(place::AUDITD_DATA_SOCKET_PORT, port.into());
+    }
+
     /// Puts a number as text.
     fn put_digits(&mut self, at: Place, number: u64) {
-        let start = self.document.pool.len();
-        digits::push(&mut self.document.pool, number, 1);
-        let item = self.document.made_since(start);
-        self.document.put(at, item);
+        self.document.put_made(at, Digits::of(number, 1).text());
     }
 }

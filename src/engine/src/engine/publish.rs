@@ -34,8 +34,7 @@ impl Inner {
         while let Some(ready) = self.ready.pop_front() {
             // Too much waits behind a name: go without it.
             let full = self.ready_bytes > options.limits.held_bytes || self.ready.len() >= options.limits.events;
-            let go = force || full;
-            let waits = !go && ready.missing.iter().any(|&(kind, id)| self.names.waits(kind, id));
+            let waits = !force && !full && ready.missing.iter().any(|&(kind, id)| self.names.waits(kind, id));
             let missing = if waits { ready.missing.clone() } else { self.event(&ready, options, frames, force, full) };
             if !missing.is_empty() {
                 self.ready.push_front(Ready { missing, ..ready });
