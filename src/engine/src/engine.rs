@@ -350,18 +350,18 @@ impl Inner {
             || self.ready_bytes >= TOGETHER_BYTES.min(limits.held_bytes / 2)
     }
 
-    /// Takes the records of an event that the process before had not published, as the next part of it.
+    /// Takes the records of an event that the process before had not published, as the next part of it; in a replay, as the
+    /// part that they were.
     fn restore_event(&mut self, saved: &SavedEvent, options: &Options, frames: &mut Frames) {
-        for (index, (cut, line)) in saved.lines.iter().enumerate() {
-            if let Ok(header) = header::parse(line) {
-                let node = self.node(header.node, options, frames);
-                let key = self.assembly.key(&header, header.known_type(), node as u32);
-                match options.restore {
-                    Restore::NextPart => self.assembly.remember_at_least(key, saved.part),
-                    Restore::Replay if index == 0 => self.assembly.begin_part(key, saved.part),
-                    Restore::Replay => {}
-                }
+        if let Some(Ok(header)) = saved.lines.first().map(|(_, line)| header::parse(line)) {
+            let node = self.node(header.node, options, frames);
+            let key = self.assembly.key(&header, header.known_type(), node as u32);
+            match options.restore {
+                Restore::NextPart => self.assembly.remember_at_least(key, saved.part),
+                Restore::Replay => self.assembly.begin_part(key, saved.part),
             }
+        }
+        for (cut, line) in &saved.lines {
             self.line(Line { bytes: line, cut: *cut }, options, frames, true);
         }
     }

@@ -90,8 +90,8 @@ impl Frames {
         Self { heads: Vec::new(), text: String::new(), json: json.then(Vec::new), msgpack: msgpack.then(Vec::new) }
     }
 
-    /// Makes room for the documents of so many bytes of records, which are mostly less than twice as long: growing copies
-    /// them. Room that is not used costs nothing.
+    /// Makes room for the documents of so many bytes of records, so that few are copied as it grows. Many are more than twice
+    /// as long, but room that is not used is memory of small batches for as long as they wait.
     pub fn expect(&mut self, record_bytes: usize) {
         let out = self.json.iter_mut().chain(&mut self.msgpack);
         out.for_each(|out| out.reserve(2 * record_bytes));

@@ -46,7 +46,6 @@ fn a_log_without_eoe_waits_for_late_records_and_no_longer() {
         lines.extend(syscall(serial * 10, serial));
     }
     lines.push(record("CWD", 600, 60, "cwd=\"/\""));
-    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let mut engine = engine();
     let published = engine.feed(text(&lines).as_bytes());
     assert!(published.len() > 30, "{}", published.len());
@@ -119,7 +118,6 @@ fn limits_publish_early_and_lose_nothing() {
     let limits = Limits { events: 4, event_records: 3, ..Limits::default() };
     let mut lines: Vec<String> = (0..5).map(|i| record("PATH", 0, 1, &format!("item={i} name=\"/{i}\""))).collect();
     lines.extend((10..20).map(|serial| record("SYSCALL", 0, serial, SYSCALL)));
-    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let mut options = options();
     options.limits = limits;
     let (found, stats) = read_with(options, &lines);

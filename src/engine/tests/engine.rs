@@ -61,7 +61,6 @@ fn a_lookup_that_hangs_costs_one_event_20_ms_and_its_name() {
 #[test]
 fn events_that_come_together_are_not_taken_for_too_many() {
     let lines: Vec<String> = (1..100).map(|serial| login(serial, 0)).collect();
-    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let limits = Options::default().limits;
     for limits in [Limits { events: 4, ..limits }, Limits { held_bytes: 400, ..limits }] {
         let (found, stats) = read_with(Options { limits, ..options() }, &lines);
@@ -69,7 +68,7 @@ fn events_that_come_together_are_not_taken_for_too_many() {
     }
     // One event that is large.
     let part = record("CWD", 16, 4, &format!("cwd=\"{}\"", "a".repeat(250)));
-    let large = [lines[0], lines[1], lines[2], &part, &part, &part, &record("EOE", 16, 4, "")];
+    let large = [&lines[0], &lines[1], &lines[2], &part, &part, &part, &record("EOE", 16, 4, "")];
     let limits = Limits { held_bytes: 1000, ..limits };
     let (found, stats) = read_with(Options { limits, ..options() }, &large);
     assert_eq!((found.len(), stats.limit_held_bytes), (4, 0));
@@ -80,7 +79,6 @@ fn who_finds_no_room_to_wait_in_goes_without_a_name() {
     let limits = Limits { events: 4, ..Options::default().limits };
     let mut engine = Engine::new(Options { limits, ask_names: true, ..options() }).unwrap();
     let lines: Vec<String> = (1..=6).map(|serial| login(serial, 1000 + serial)).collect();
-    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     assert_eq!(ids(&documents(&engine.feed(text(&lines).as_bytes()))), ["id:1000.004:1", "id:1000.008:2"]);
     assert_eq!((engine.stats().limit_held_bytes, engine.stats().events_held), (2, 4));
 }
@@ -91,7 +89,6 @@ fn lookups_that_hang_cost_all_events_20_ms_together() {
     options.ask_names = true;
     let mut engine = Engine::new(options).unwrap();
     let lines: Vec<String> = (1..=300).map(|i| login(i, 5000 + i)).collect();
-    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     assert!(engine.feed(text(&lines).as_bytes()).is_empty());
     assert_eq!(engine.wants().len(), 300, "those behind the first ask at once");
     engine.tick(1000);
@@ -148,7 +145,7 @@ fn events_that_waited_for_a_name_keep_their_ids_in_a_replay() {
 fn what_a_restart_publishes_comes_with_the_first_frames() {
     let lines: Vec<String> = (1..=5).map(|serial| record("CWD", 0, serial, "cwd=\"/\"")).collect();
     let mut before = engine();
-    before.feed(text(&lines.iter().map(String::as_str).collect::<Vec<_>>()).as_bytes());
+    before.feed(text(&lines).as_bytes());
     // There is room for fewer now, so that one has to be published at once.
     let mut options = options();
     (options.limits.events, options.restore) = (4, Restore::Replay);
@@ -324,7 +321,6 @@ fn a_mark_of_an_end_that_was_cut_off_is_no_event() {
 #[test]
 fn too_many_nodes_lose_nothing() {
     let lines: Vec<String> = (0..1500).map(|i| format!("node=n{i} {}", record("SYSCALL", 0, 1, SYSCALL))).collect();
-    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let (found, stats) = read_with(options(), &lines);
     assert_eq!(found.len(), 1500);
     assert_eq!(stats.limit_nodes, 1);

@@ -20,8 +20,7 @@ fn event(serial: u32, call: &str, rest: &[(&str, &str)]) -> Vec<String> {
 }
 
 fn read_all(events: &[Vec<String>]) -> Vec<Value> {
-    let lines: Vec<&str> = events.iter().flatten().map(String::as_str).collect();
-    read(&lines)
+    read(&events.concat())
 }
 
 fn one(call: &str, rest: &[(&str, &str)]) -> Value {
@@ -112,7 +111,6 @@ fn ids_among_the_arguments_have_names() {
         engine.tell(pyaudit_engine::NameKind::User, id, Some(name));
     }
     let lines = event(1, "syscall=117 success=yes exit=0 a0=3e8 a1=ffffffff a2=0", &[]);
-    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let mut found = documents(&engine.feed(common::text(&lines).as_bytes()));
     found.extend(documents(&engine.close()));
     assert_eq!(found[0]["auditd"]["decoded"], json!({"a0": ["lab"], "a1": ["unset"], "a2": ["root"]}));

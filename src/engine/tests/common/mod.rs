@@ -22,11 +22,11 @@ pub fn documents(frames: &Frames) -> Vec<Value> {
 }
 
 /// Feeds lines and closes the stream: all documents, with the ledger checked.
-pub fn read(lines: &[&str]) -> Vec<Value> {
+pub fn read(lines: &[impl AsRef<str>]) -> Vec<Value> {
     read_with(options(), lines).0
 }
 
-pub fn read_with(options: Options, lines: &[&str]) -> (Vec<Value>, Stats) {
+pub fn read_with(options: Options, lines: &[impl AsRef<str>]) -> (Vec<Value>, Stats) {
     let mut engine = Engine::new(options).unwrap();
     let mut all = documents(&engine.feed(text(lines).as_bytes()));
     all.extend(documents(&engine.close()));
@@ -36,8 +36,8 @@ pub fn read_with(options: Options, lines: &[&str]) -> (Vec<Value>, Stats) {
     (all, stats)
 }
 
-pub fn text(lines: &[&str]) -> String {
-    lines.iter().flat_map(|line| [*line, "\n"]).collect()
+pub fn text(lines: &[impl AsRef<str>]) -> String {
+    lines.iter().flat_map(|line| [line.as_ref(), "\n"]).collect()
 }
 
 /// A record at second 1000 + `ms` of event `serial`.
